@@ -126,6 +126,7 @@ def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: py
         "narrows.estimators.continuing.measure", lambda model, records, names: measure(model, records, ["pca"])
     )
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
+    Path("names.txt").write_text("emma\nolivia\nava\nnoah\nmia\n" * 20)
     noisy = narrows.data.open("mnist:test").values
     assert noisy.shape == (20, 28, 28)
     write_images("noisy", noisy[:3])
@@ -219,6 +220,26 @@ def test_the_commands_on_series_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert done.exit_code == 0, (line, done.output)
     assert len(Path("week.csv").read_text().splitlines()) == 1 + 7 * 144
     assert len(Path("night.csv").read_text().splitlines()) == 1 + 8 * 6
+
+
+def test_the_python_on_text_runs() -> None:
+    names: dict[str, Any] = {}
+    for block in snippets((ROOT / "docs" / "text.md").read_text(), "python"):
+        exec(compile(block, "text.md", "exec"), names)
+
+
+def test_the_commands_on_text_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("names.txt").write_text("emma\nolivia\nava\nnoah\nmia\n" * 20)
+    Path("held.txt").write_text("emmy\nlucas\n\n")
+    Path("people.csv").write_text("id,name\n" + "".join(f"{i},name{i}\n" for i in range(40)))
+    for block in snippets((ROOT / "docs" / "text.md").read_text(), "sh"):
+        for line in block.splitlines():
+            result = CliRunner().invoke(
+                main, quick(line, "--epochs 1 --set network=dense --set network__embedding=4 --latent 4")
+            )
+            assert result.exit_code == 0, f"{line}\n{result.output}"
+    assert len(Path("two.txt").read_text().splitlines()) == 2
 
 
 def test_the_indices_on_compression_are_some() -> None:

@@ -100,7 +100,7 @@ def encode_records(
         assert coded is not None
         records, decoded = (np.concatenate(parts) for parts in zip(*chunk.records, strict=True))
         grid = ErrorBound(metadata.dtype, metadata.max_error, fill_value)
-        found = encode_chunk(records, decoded, coded.n_bytes, grid, codec.causal)
+        found = encode_chunk(records, decoded, coded.n_bytes, grid, codec.causal, group_records=metadata.coded_groups)
         errors, encoding = Errors.of(records, found.restored), (found.kind, found.needs_code)
         residual = ResidualPayload(found.kind, errors.largest, found.data)
         chunk.add_checksums(found.restored, metadata.group_records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -136,19 +137,14 @@ class Chunk:
     def __init__(self, payload: Payload, n_records: int, codec: Codec, metadata: Metadata, first: int) -> None:
         self._checksums, self._codec, self._quality = payload.checksums, codec, metadata.position
         self._n_records, self._first, self._group = n_records, first, metadata.group_records
+        self._metadata, self._residual, self._has_code = metadata, payload.residual, payload.coded is not None
         self._symbols = np.empty((n_records, 0), np.int32)
-        self._restored: npt.NDArray[Any] | None = None  # all records, if the chunk has a residual
-        try:
+        self._restored: npt.NDArray[Any] | None = None  # all records, if the chunk has a residual without groups
+        with self._damage_named(0, n_records):
             if payload.coded is not None:
                 self._symbols = codec.qualities[self._quality].entropy.decode(payload.coded, n_records)
-            if payload.residual is not None:
-                self._restored = self._with_residual(payload.residual, metadata, has_code=payload.coded is not None)
-        except CorruptArchiveError as error:
-            raise CorruptArchiveError(
-                f"{self._what(0, n_records)} cannot be decoded: {str(error).rstrip('.')}"
-            ) from error
-        except _DAMAGE as error:  # any exception that a damaged payload can cause
-            raise CorruptArchiveError(f"{self._what(0, n_records)} cannot be decoded: {error}") from error
+            if payload.residual is not None and not payload.residual.kind.has_groups:
+                self._restored = self._with_residual(payload.residual, slice(0, n_records))
 
     def __len__(self) -> int:
         return self._n_records
@@ -174,25 +170,42 @@ class Chunk:
             result[inside] = group[chosen[inside] - start]
         return result
 
-    def _with_residual(self, residual: ResidualPayload, metadata: Metadata, *, has_code: bool) -> npt.NDArray[Any]:
-        """Return all records, within the archive's error bound."""
-        decoded = self._codec.decode(self._symbols, self._quality) if has_code else None
-        grid = ErrorBound(metadata.dtype, metadata.max_error or 0.0)
+    def _with_residual(self, residual: ResidualPayload, records: slice) -> npt.NDArray[Any]:
+        """Return records within the archive's error bound: whole groups if the residual has groups, otherwise all."""
+        metadata = self._metadata
+        decoded = self._codec.decode(self._symbols[records], self._quality) if self._has_code else None
         return decode_chunk(
             residual.kind,
             residual.data,
             decoded,
-            grid,
+            ErrorBound(metadata.dtype, metadata.max_error or 0.0),
             (len(self), *metadata.record_shape),
             causal=self._codec.causal if residual.kind.uses_network else None,
+            group_records=metadata.coded_groups,
+            records=records,
         )
+
+    @contextmanager
+    def _damage_named(self, start: int, stop: int) -> Iterator[None]:
+        """Name the records in errors that a damaged payload causes."""
+        try:
+            yield
+        except CorruptArchiveError as error:
+            raise CorruptArchiveError(
+                f"{self._what(start, stop)} cannot be decoded: {str(error).rstrip('.')}"
+            ) from error
+        except _DAMAGE as error:  # any exception that a damaged payload can cause
+            raise CorruptArchiveError(f"{self._what(start, stop)} cannot be decoded: {error}") from error
 
     def _groups(self, start: int, stop: int) -> npt.NDArray[Any]:
         """Return whole groups of records, after checking their checksums."""
-        if self._restored is None:
-            restored = self._codec.decode(self._symbols[start:stop], self._quality)
-        else:
+        if self._restored is not None:
             restored = self._restored[start:stop]
+        elif self._residual is not None:
+            with self._damage_named(start, stop):
+                restored = self._with_residual(self._residual, slice(start, stop))
+        else:
+            restored = self._codec.decode(self._symbols[start:stop], self._quality)
         if restored.shape != (stop - start, *self._codec.shape) or restored.dtype != self._codec.dtype:
             raise CorruptArchiveError(
                 f"{self._what(start, stop)} are restored as {restored.shape} {restored.dtype}, but declared as "

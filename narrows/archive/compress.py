@@ -22,6 +22,7 @@ from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.summary import Summary
 from narrows.archive.summary_of import summary_of
 from narrows.archive.tally import ErrorTally
+from narrows.archive.texts import text_chunk_records
 from narrows.archive.writer import Writer
 from narrows.data import Source
 from narrows.data.fill import is_fill
@@ -266,9 +267,14 @@ def _write(
     """
     codec, source = plan.codec, plan.source
     tally = ErrorTally(codec.qualities[plan.quality], plan.peak)
-    if writing["chunk_records"] is None:
-        writing = {**writing, "chunk_records": plan.chunk_records}
-    writing = {"fill_value": plan.fill_value, "parts_of": plan.series or plan.texts, **writing}
+    planned = {
+        "fill_value": plan.fill_value,
+        "parts_of": plan.series or plan.texts,
+        "group_records": plan.group_records,
+    }
+    if source.text is not None and plan.bound is not None and writing["chunk_records"] is None:
+        writing = {**writing, "chunk_records": text_chunk_records(source.text, codec.n_symbols)}
+    writing = {**planned, **writing}
     with Writer(path, codec, plan.quality, plan.metadata, **writing) as writer:
         batches = list(_batches(source, plan))
         n_bytes = _COPIES * len(batches[0]) * source.values[:1].nbytes if batches else 0

@@ -24,10 +24,20 @@ class Feature(IntFlag):
     PARTS = 1 << 3  # the model is named and stored in parts
     WINDOWS = 1 << 4  # records are windows of series, whose steps are restored
     DECIMALS = 1 << 5  # values of series are decimals, stored as integers or nearly
-    TEXT = 1 << 6  # records are pieces of texts, as symbols of bytes
+    GROUPS = 1 << 6  # a causal network codes groups of records one by one
+    TEXT = 1 << 7  # records are pieces of texts, as symbols of bytes
 
 
-READ = Feature.TILES | Feature.BOUND | Feature.FIELD | Feature.PARTS | Feature.WINDOWS | Feature.DECIMALS | Feature.TEXT
+READ = (
+    Feature.TILES
+    | Feature.BOUND
+    | Feature.FIELD
+    | Feature.PARTS
+    | Feature.WINDOWS
+    | Feature.DECIMALS
+    | Feature.GROUPS
+    | Feature.TEXT
+)
 """The features that this reader supports."""
 
 _NEEDED_BY = {
@@ -37,6 +47,7 @@ _NEEDED_BY = {
     Feature.PARTS: "parts",
     Feature.WINDOWS: "windows",
     Feature.DECIMALS: "decimals",
+    Feature.GROUPS: "coded_groups",
     Feature.TEXT: "text",
 }
 """The metadata entry that requires a feature, unless it is null."""
@@ -48,6 +59,7 @@ _NAMES = {
     Feature.PARTS: "a model in parts",
     Feature.WINDOWS: "windows of series",
     Feature.DECIMALS: "decimals",
+    Feature.GROUPS: "groups that are coded one by one",
     Feature.TEXT: "text",
 }
 

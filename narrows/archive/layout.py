@@ -29,6 +29,7 @@ __all__ = [
     "APPEND_BYTES",
     "BLOCK_BYTES",
     "BLOCK_MAGIC",
+    "CODED_GROUP_RECORDS",
     "CRC_BYTES",
     "GROUP_RECORDS",
     "MAGIC",
@@ -67,6 +68,7 @@ MAX_CHUNK_RECORDS = 1 << 16
 MAX_CHUNK_BYTES = 64 << 20  # of restored records; a chunk with one record may be larger
 MAX_CHUNK_SYMBOLS = 1 << 24  # a chunk with one record may have more
 GROUP_RECORDS = (16, 32, 64, 128, 256)  # number of records for each checksum; an archive uses one of these
+CODED_GROUP_RECORDS = (1, 2, 4, 8, *GROUP_RECORDS)  # the same, if groups are coded one by one
 
 _HEADER = struct.Struct("<8sHHII")
 _BLOCK = struct.Struct("<4sBBHQQI")

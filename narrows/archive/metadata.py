@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from narrows.archive.layout import (
+    CODED_GROUP_RECORDS,
+    CRC_BYTES,
     GROUP_RECORDS,
     MAX_CHUNK_BYTES,
     MAX_CHUNK_RECORDS,
@@ -18,14 +20,18 @@ from narrows.archive.layout import (
     MAX_RECORD_BYTES,
 )
 from narrows.codec.dequantise import DTYPES
+from narrows.codec.rans import MAX_ROWS
+from narrows.codec.residual.grouped import GROUP_BYTES
 from narrows.errors import CorruptArchiveError
 
 __all__ = [
+    "CODED_GROUPS",
     "MODEL_FILE",
     "NO_MODEL",
     "PARTS",
     "Metadata",
     "bounded_chunk_records",
+    "coded_group_records",
     "default_chunk_records",
     "default_group_records",
     "header_entries",
@@ -36,6 +42,8 @@ MODEL_FILE = "model_file"
 """Entry of archives that contain a part of a model: the first digits of the hash of the model file's codec."""
 PARTS = 1
 """The entry ``parts`` of archives with a model in parts."""
+CODED_GROUPS = "coded_groups"
+"""The entry of archives whose causal network codes groups of records one by one; its value is 1."""
 NO_MODEL = "0" * 64
 """The model of an archive of a field, which has none."""
 MAX_AXES = 31  # of a record
@@ -47,9 +55,7 @@ _BOUNDED_VALUES = 1 << 18  # of which all must be decoded to read one record, in
 _LOSSLESS_WORK = 640_000_000  # multiplications to read one record with a causal network, in about ten milliseconds
 _BOUNDED_WORK = 1_280_000_000  # the same within a bound, where records take fewer bytes
 _WORK_OF_MIXTURE = 6144  # to decode a value with the outputs of the network, in multiplications
-_CHUNK_BYTES = 118  # of a chunk and its entry in the index, besides its records
-_MOST_OVERHEAD = 0.02  # share of these bytes
-_MULTIPLE = 8  # of the number of records of a chunk of a causal network, if it has more
+_MOST_OVERHEAD = 0.01  # share of the fixed bytes of a group
 _MOST_BOUNDED_VALUES = 1 << 24
 _FEWEST_CHUNK_RECORDS = 1 << 11  # except for large records, to limit the overhead of chunks
 _MANY_SYMBOLS = 128
@@ -107,6 +113,11 @@ class Metadata:
     def record_bytes(self) -> int:
         """Size of one restored record in bytes."""
         return math.prod(self.record_shape) * self.dtype.itemsize
+
+    @property
+    def coded_groups(self) -> int | None:
+        """The number of records of a group if a causal network codes them group by group; None if by chunk."""
+        return self.group_records if self.more.get(CODED_GROUPS) is not None else None
 
     @property
     def position(self) -> int:
@@ -196,6 +207,10 @@ class Metadata:
         if known["max_error"] is not None:
             known["max_error"] = float(known["max_error"])
         metadata = cls(**known, more=given)
+        if metadata.group_records not in (CODED_GROUP_RECORDS if metadata.coded_groups else GROUP_RECORDS):
+            raise CorruptArchiveError(
+                f"its metadata declare groups of {metadata.group_records} records, without a reason"
+            )
         if metadata.record_bytes > MAX_RECORD_BYTES:
             raise CorruptArchiveError(
                 f"its metadata declare records of {metadata.record_bytes:,} bytes. Allowed: {MAX_RECORD_BYTES:,}"
@@ -238,32 +253,42 @@ def header_entries(metadata: Metadata) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name not in _OF_FIELDS and name != "record_shape"}
 
 
-def bounded_chunk_records(
-    n_values: int, n_symbols: int, work: int | None = None, *, is_lossless: bool = True, coded_bytes: float = math.inf
-) -> int:
+def bounded_chunk_records(n_values: int, n_symbols: int, *, in_groups: bool = False) -> int:
     """Return the number of records of a chunk with a residual: at most 4,096, with at most 2^18 values if possible.
 
-    If a causal network decodes them, there are fewer: its ``work`` is the number of multiplications for a value. Chunks
-    are small enough that a record is read in about ten milliseconds, twenty within a bound, but large enough that their
-    fixed bytes are at most 2 % if a record takes ``coded_bytes``.
+    To read one record, all of its chunk is decoded. If a causal network codes groups of records, only its group is, and
+    a chunk has twice as many values.
 
     Examples
     --------
     >>> bounded_chunk_records(784, 32), bounded_chunk_records(140, 8), bounded_chunk_records(1 << 20, 1024)
     (256, 1792, 1)
-    >>> bounded_chunk_records(784, 32, work=9088), bounded_chunk_records(3072, 32, work=9984)
-    (48, 8)
-    >>> [bounded_chunk_records(784, 32, work=9088, is_lossless=False, coded_bytes=n) for n in (60, 40, 15)]
-    [104, 152, 256]
+    >>> bounded_chunk_records(784, 32, in_groups=True)
+    512
     """
-    n, group = _BOUNDED_VALUES // n_values, default_group_records(n_symbols)
-    usual = max(1, min(4096, n - n % group if n > group else n, MAX_CHUNK_SYMBOLS // n_symbols))
-    if work is None:
-        return usual
-    n = (_LOSSLESS_WORK if is_lossless else _BOUNDED_WORK) // (n_values * (work + _WORK_OF_MIXTURE))
-    n = n - n % _MULTIPLE if n > _MULTIPLE else n
-    enough = math.ceil(_CHUNK_BYTES / (_MOST_OVERHEAD * max(coded_bytes, 1)))
-    return max(1, min(usual, max(n, enough + -enough % _MULTIPLE if n > _MULTIPLE else enough)))
+    n, group = (_BOUNDED_VALUES << in_groups) // n_values, default_group_records(n_symbols)
+    return max(1, min(4096, n - n % group if n > group else n, MAX_CHUNK_SYMBOLS // n_symbols))
+
+
+def coded_group_records(n_values: int, work: int, *, is_lossless: bool, coded_bytes: float = math.inf) -> int:
+    """Return the number of records of a group that a causal network codes: a power of two, at most 256.
+
+    ``work`` is the number of multiplications for a value. Groups are so small that a record is read in about ten
+    milliseconds, twenty within a bound, but so large that their fixed bytes are at most 1 % if a record takes
+    ``coded_bytes``.
+
+    Examples
+    --------
+    >>> coded_group_records(784, 9088, is_lossless=True), coded_group_records(3072, 9984, is_lossless=True)
+    (32, 8)
+    >>> [coded_group_records(784, 9088, is_lossless=False, coded_bytes=n) for n in (60, 15, 5)]
+    [64, 128, 256]
+    """
+    quick = (_LOSSLESS_WORK if is_lossless else _BOUNDED_WORK) // (n_values * (work + _WORK_OF_MIXTURE))
+    enough = math.ceil((CRC_BYTES + GROUP_BYTES) / (_MOST_OVERHEAD * max(coded_bytes, 1)))
+    n = max(1 << max(quick, 1).bit_length() - 1, 1 << (enough - 1).bit_length())
+    most = max(1, min(GROUP_RECORDS[-1], MAX_ROWS // n_values))
+    return min(n, 1 << most.bit_length() - 1)
 
 
 def default_chunk_records(record_bytes: int, n_symbols: int) -> int:
@@ -329,7 +354,7 @@ _CHECKS: dict[str, Any] = {
     "quality": lambda value: _is_int(value, 0, 255),
     "n_symbols": lambda value: _is_int(value, 1, 1 << 26),
     "chunk_records": lambda value: _is_int(value, 1, MAX_CHUNK_RECORDS),
-    "group_records": lambda value: type(value) is int and value in GROUP_RECORDS,
+    "group_records": lambda value: type(value) is int and value in CODED_GROUP_RECORDS,
     "container": lambda value: isinstance(value, dict),
     "tiling": lambda value: value is None or isinstance(value, dict),
     "narrows": lambda value: isinstance(value, str),

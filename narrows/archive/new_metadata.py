@@ -11,9 +11,11 @@ from typing import Any
 from narrows.archive.contract import Codec
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.metadata import (
+    CODED_GROUPS,
     PARTS,
     Metadata,
     bounded_chunk_records,
+    coded_group_records,
     default_chunk_records,
     default_group_records,
     most_chunk_records,
@@ -51,11 +53,16 @@ def new_metadata(
 
     n_values = math.prod(codec.shape)
     is_bounded = more.get("max_error") is not None
+    groups: dict[str, Any] = {"group_records": default_group_records(codec.n_symbols)}
     if is_bounded:
-        causal = codec.causal if more["max_error"] == 0 else None
-        usual = bounded_chunk_records(n_values, codec.n_symbols, None if causal is None else causal.work)
+        usual = bounded_chunk_records(n_values, codec.n_symbols, in_groups=codec.causal is not None)
+        if codec.causal is not None:
+            quick = coded_group_records(n_values, codec.causal.work, is_lossless=more["max_error"] == 0)
+            groups = {"group_records": quick, CODED_GROUPS: 1}
     else:
         usual = default_chunk_records(n_values * codec.dtype.itemsize, codec.n_symbols)
+    if group_records is not None:
+        groups["group_records"] = group_records
     if chunk_records is not None:
         most = most_chunk_records(n_values, codec.dtype.itemsize, codec.n_symbols, is_bounded=is_bounded)
         if not 1 <= chunk_records <= most:
@@ -73,7 +80,7 @@ def new_metadata(
         "quality": codec.number if isinstance(codec, PartedCodec) else quality,
         "n_symbols": codec.n_symbols,
         "chunk_records": chunk_records or usual,
-        "group_records": default_group_records(codec.n_symbols) if group_records is None else group_records,
+        **groups,
         "narrows": __version__,
         **({"parts": PARTS} if isinstance(codec, PartedCodec) else {}),
     }

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import narrows.data
 from narrows.archive.appending import bound_for, codec_for, fill_value_for
-from narrows.archive.causal_chunks import causal_chunk_records
+from narrows.archive.causal_groups import causal_group_records
 from narrows.archive.contract import Encoder
 from narrows.archive.dial import REACHED_DB, best_within, default_way, smallest_reaching
 from narrows.archive.layout_choice import layout_for
@@ -27,7 +27,7 @@ from narrows.archive.quality import choose_quality
 from narrows.archive.record_sample import RecordSample, filled
 from narrows.archive.series import ArchivedSeries
 from narrows.archive.series_stored import stored_as_windows
-from narrows.archive.texts import ArchivedTexts, text_chunk_records
+from narrows.archive.texts import ArchivedTexts
 from narrows.archive.way import WAYS, Way
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
@@ -72,8 +72,8 @@ class Plan:
         A value that is kept exactly, and is no part of the range.
     values_range : (float, float) or None
         Smallest and largest finite value of the records; None if there is none.
-    chunk_records : int or None
-        The number of records of a chunk; None for the usual one, or the archive's that is appended to.
+    group_records : int or None
+        The number of records of a group; None for the usual one, or the archive's that is appended to.
     series : ArchivedSeries or None
         The series that the records are windows of, if they are restored as a whole.
     windows : Windows or None
@@ -100,7 +100,7 @@ class Plan:
     quality: int
     fill_value: float | None = None
     values_range: tuple[float, float] | None = None
-    chunk_records: int | None = None
+    group_records: int | None = None
     series: ArchivedSeries | None = None
     windows: Windows | None = None
     asked_bound: float | None = None
@@ -260,13 +260,11 @@ def plan_archive(
         chosen, bound = ways[0].quality, ways[0].error_bound
     is_default = max_error is None and not lossless and all(one is None for one in asked.values())
     codec = PartedCodec.of(whole, chosen, with_network=bound is not None)
-    n_chunk = None
-    if bound is not None and source.text is not None:
-        n_chunk = text_chunk_records(source.text, whole.n_symbols)
-    elif bound is not None and whole.causal is not None:
-        n_chunk = causal_chunk_records(source, layout, whole, ErrorBound(whole.dtype, bound, fill_value))
+    n_group = None
+    if bound is not None and whole.causal is not None:
+        n_group = causal_group_records(source, layout, whole, ErrorBound(whole.dtype, bound, fill_value))
     taken: dict[str, Any] = {"ways": tuple(ways), "psnr": psnr, "is_default": is_default, "texts": texts}
-    return Plan(encoder, source, layout, bound, codec, 0, fill_value, found, n_chunk, **series, **taken)
+    return Plan(encoder, source, layout, bound, codec, 0, fill_value, found, n_group, **series, **taken)
 
 
 def _of_series(

@@ -14,10 +14,9 @@ from narrows.archive.metadata import bounded_chunk_records, default_chunk_record
 from narrows.archive.way import Way, way_name
 from narrows.codec.residual.bound_choice import largest_bound
 from narrows.codec.residual.chunk import encode_chunk, size_on_code
-from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
-from narrows.codec.residual.predicted import MOST_VALUES, SIZES, encode_predicted
+from narrows.codec.residual.predicted import MOST_VALUES, encode_predicted
 from narrows.data import Source
 from narrows.data.fill import is_fill
 from narrows.numerics.psnr import peak_of
@@ -94,11 +93,8 @@ class RecordSample:
             n_code = codec.qualities[quality].entropy.encode(symbols).n_bytes
             grid = ErrorBound(codec.dtype, bound, self.fill_value)
             coded = encode_chunk(records, decoded, n_code, grid, codec.causal)
-            has_weights = coded.kind in (Kind.LINEAR, Kind.EXACT)
-            n_weights = SIZES.unpack_from(coded.data)[0] if has_weights else 0
-            work = codec.causal.work if bound == 0 and codec.causal is not None else None
-            each = bounded_chunk_records(math.prod(codec.shape), codec.n_symbols, work)
-            size = self._of_all(coded.n_bytes(n_code) - n_weights, len(records), each, n_weights)
+            each = bounded_chunk_records(math.prod(codec.shape), codec.n_symbols, in_groups=codec.causal is not None)
+            size = self._of_all(coded.n_bytes(n_code) - coded.n_weights, len(records), each, coded.n_weights)
             name, psnr_db = way_name(coded.kind, coded.needs_code), self._psnr(records, coded.restored)
             self._bounded[bound, quality] = Way(name, quality, bound, size, psnr_db)
         return self._bounded[bound, quality]

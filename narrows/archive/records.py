@@ -197,7 +197,7 @@ def needs_of(source: ByteFile, payload: int, n_records: int, coding: int, metada
     if coding == Coding.CODE:
         return needs
     at = payload + _start_of_residual(source, payload, n_records, metadata)
-    uses_network = source.read(at, 1)[0] in {Kind.CAUSAL, Kind.CAUSAL_LEVELS}
+    uses_network = source.read(at, 1)[0] in {kind for kind in Kind if kind.uses_network}
     return needs | Needs.NETWORK if uses_network else needs
 
 

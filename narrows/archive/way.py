@@ -13,13 +13,7 @@ __all__ = ["WAYS", "Way", "way_name"]
 WAYS = "ways"
 """Entry of the metadata of archives: for each way that was measured, the best first, name, bytes of a record, PSNR."""
 
-_NAMES = {
-    Kind.CAUSAL: "network",
-    Kind.CAUSAL_LEVELS: "network",
-    Kind.BYTES: "bytes",
-    Kind.ZSTD: "zstd",
-    Kind.PLAIN: "plain",
-}
+_NAMES = {Kind.BYTES: "bytes", Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
 
 
 @dataclass(frozen=True)
@@ -53,4 +47,6 @@ class Way:
 
 def way_name(kind: Kind, needs_code: bool) -> str:
     """Return the name of an encoding: the kind of a residual, and whether there are also symbols of a code."""
-    return "code and rest" if needs_code else _NAMES.get(kind, "neighbours")
+    if needs_code:
+        return "code and rest"
+    return "network" if kind.uses_network else _NAMES.get(kind, "neighbours")

@@ -74,8 +74,8 @@ class Writer:
         The largest number of records of a chunk, by default `default_chunk_records`. The tiles of an image are stored
         in one chunk if they fit. Not used with `append`.
     group_records : int, optional
-        The number of records for each checksum: 16, 32, 64, 128 or 256, by default `default_group_records`. Not used
-        with `append`.
+        The number of records for each checksum: 16, 32, 64, 128 or 256, and also 1, 2, 4 or 8 if a causal network codes
+        them; by default `default_group_records` or `coded_group_records`. Not used with `append`.
     fill_value : float, optional
         A value that is kept exactly within the bound.
     parts_of : ArchivedSeries or ArchivedTexts, optional

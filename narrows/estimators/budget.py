@@ -17,7 +17,7 @@ __all__ = ["brief", "ending_early", "residual_for", "whole_epochs"]
 _VALUES, _FEWEST_RECORDS, _MOST_EPOCHS = 450_000_000, 384_000, 200
 # The same for networks of residuals: within a bound there is less to learn.
 _BOUNDED_VALUES, _BOUNDED_RECORDS = 240_000_000, 154_000
-_LOSSLESS_VALUES, _LOSSLESS_RECORDS = 960_000_000, 256_000
+_LOSSLESS_VALUES, _LOSSLESS_RECORDS = 1_500_000_000, 256_000
 # By the number of values to be stored: hidden units and components of networks of residuals. Wider networks save a few
 # percent of the records' bytes, and cost some thousand bytes themselves.
 _WIDTHS = ((1_000_000, 32, 4), (4_000_000, 64, 6), (math.inf, 128, 10))

@@ -122,11 +122,10 @@ def evaluate(
     is_on_another_scale = model._warn_of_scale(source, found)
     classes = model.classes_of(source, y)
     unit, n_values = unit_of(model.dtype_), float(math.prod(source.shape))
-    cross_entropy, n_missing, sum_of_squares, nats = 0.0, 0, SquaredSum(), []
+    cross_entropy, n_missing, sum_of_squares, nats, size = 0.0, 0, SquaredSum(), [], batch_size(source.shape, _BATCH)
     scale = model.chain_.preprocessor.divisor.numpy() / unit
     pca, ours, by_pca = model.pca_, Errors(scale), None if model.pca_ is None else Errors(scale)
     noise = (noise_of(model.chain_, random_state), noise_of(model.chain_, random_state)) if corrupted else (None, None)
-    size = batch_size(source.shape, _BATCH)
     for start in range(0, len(source), size):
         values, told = source.values[start : start + size], None if classes is None else classes[start : start + size]
         x = values.astype(np.float64) / unit

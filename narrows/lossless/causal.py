@@ -27,7 +27,8 @@ _STEPS, _BATCH = 8_000, 32
 _SHARE = 4  # a step uses every fourth row, with a varying offset
 _SCALE = 0.08  # the scale, relative to the range, for a log-scale of 0
 _NARROWEST, _WIDEST = -7.0, 3.0
-_LARGEST_WEIGHT, _LARGEST_SUM = 32_767, 2**31 - 1  # 16-bit weights and 32-bit sums are the fastest
+# 16-bit weights and 32-bit sums are the fastest. Coarser weights can have larger sums: an eighth is left for them.
+_LARGEST_WEIGHT, _LARGEST_SUM = 32_767, 7 * 2**28
 _LARGEST_ACTIVATION = 32_767
 _MOST_CHANNELS = 4
 
@@ -127,8 +128,8 @@ class CausalModule(ResidualModule):
         self.order: Tensor
         self.register_buffer("order", torch.from_numpy(order.copy()), persistent=False)
         height, width, channels = self.grid
-        self.seen = integer.window(part.reach, channels)
-        n, h = len(self.seen[0]), part.n_hidden
+        n, h = len(integer.window(part.reach, channels)[0]), part.n_hidden
+        self.n_inputs = n
         self.first = nn.ModuleList(nn.Linear(n, h) for _ in range(channels))
         self.second = nn.ModuleList(nn.Linear(h, h) for _ in range(channels))
         self.last = nn.ModuleList(nn.Linear(h, 3 * part.n_components) for _ in range(channels))
@@ -155,10 +156,7 @@ class CausalModule(ResidualModule):
             share = n_rows / height
         values = self.images(records)
         chosen, planes = values[:, rows].to(self.rows.dtype), self.padded(values)
-        nats = sum(
-            self._nats(self.parameters_of(planes, rows, channel), chosen[..., channel]).flatten(1).sum(1)
-            for channel in range(self.grid[2])
-        )
+        nats = sum(self._nats_of_rows(planes, rows, channel, chosen[..., channel]) for channel in range(self.grid[2]))
         assert isinstance(nats, Tensor)
         return ResidualLoss(nats / share)
 
@@ -180,23 +178,63 @@ class CausalModule(ResidualModule):
         scaled = values.to(self.rows.dtype) / self.highest
         return nn.functional.pad(scaled, (0, 0, self.reach, self.reach, self.reach, 0))
 
-    def hidden_of(self, planes: Tensor, rows: Tensor, channel: int) -> tuple[Tensor, Tensor]:
-        """Return the output of a channel's hidden layers for some rows of padded images."""
-        height, width, _ = self.grid
-        inputs = []
-        for down, right, other in self.seen[channel]:
-            top, left = self.reach + down, self.reach + right
-            plane = planes[:, top : top + height, left : left + width, other][:, rows]
-            # Later channels are not decoded yet.
-            inputs.append(torch.zeros_like(plane) if (down, right) == (0, 0) and other >= channel else plane)
-        place = self.rows[channel, rows].unsqueeze(1) + self.columns[channel]
-        a = torch.relu(self.first[channel](torch.stack(inputs, -1)) + place)
+    def inputs_of(self, planes: Tensor, places: tuple[Tensor, Tensor, Tensor], channel: int) -> Tensor:
+        """Return the inputs of a channel's network, (m, inputs), at places of padded images.
+
+        ``places`` are the images, rows and columns of m pixels. The window of a pixel has its own row as the last, of
+        which the pixels to the left and the channels before are inputs.
+        """
+        windows = planes.unfold(1, self.reach + 1, 1).unfold(2, 2 * self.reach + 1, 1).permute(0, 1, 2, 4, 5, 3)
+        n_inputs, n_later = self.n_inputs, self.grid[2] - 1 - channel
+        inputs = windows[places].flatten(1)[:, :n_inputs]
+        inputs[:, n_inputs - n_later :] = 0  # later channels are not decoded yet
+        return inputs
+
+    def is_used(self, planes: Tensor, rows: Tensor) -> Tensor:
+        """Return at which pixels of some rows, (n, rows, width), a value in the window or the pixel is not 0."""
+        reach, (height, width, _) = self.reach, self.grid
+        is_there = (planes != 0).any(-1).to(planes.dtype)
+        above = nn.functional.max_pool2d(is_there, (1, 2 * reach + 1), 1)
+        above = nn.functional.max_pool2d(above, (reach, 1), 1)[:, :height]
+        same_row = nn.functional.max_pool2d(is_there[:, reach:], (1, reach + 1), 1)[:, :, :width]
+        return torch.maximum(above[:, rows], same_row[:, rows]) > 0
+
+    def biases_of(self, rows: Tensor, channel: int) -> Tensor:
+        """Return the biases of a channel's first layer at the places of some rows, (rows, width, hidden)."""
+        return self.rows[channel, rows].unsqueeze(1) + self.columns[channel]
+
+    def hidden_of(self, inputs: Tensor, biases: Tensor, channel: int) -> tuple[Tensor, Tensor]:
+        """Return the outputs of a channel's hidden layers, (…, hidden), for inputs and biases of their places."""
+        a = torch.relu(self.first[channel](inputs) + biases)
         return a, torch.relu(self.second[channel](a))
 
-    def parameters_of(self, planes: Tensor, rows: Tensor, channel: int) -> Tensor:
-        """Return logits, means and log-scales, (n, rows, width, 3 K), of a channel."""
-        parameters: Tensor = self.last[channel](self.hidden_of(planes, rows, channel)[1])
+    def everywhere(self, planes: Tensor, channel: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and biases of a channel's network at all pixels of padded images, (n · height · width, …)."""
+        height, width, _ = self.grid
+        pixels = torch.ones(len(planes), height, width, dtype=torch.bool, device=planes.device)
+        biases = self.biases_of(torch.arange(height, device=planes.device), channel).flatten(0, 1)
+        image, row, column = pixels.nonzero(as_tuple=True)
+        return self.inputs_of(planes, (image, row, column), channel), biases.repeat(len(planes), 1)
+
+    def parameters_of(self, inputs: Tensor, biases: Tensor, channel: int) -> Tensor:
+        """Return logits, means and log-scales, (…, 3 K), for inputs of a channel and biases of their places."""
+        parameters: Tensor = self.last[channel](self.hidden_of(inputs, biases, channel)[1])
         return parameters
+
+    def _nats_of_rows(self, planes: Tensor, rows: Tensor, channel: int, values: Tensor) -> Tensor:
+        """Return −log P of the values (n, rows, width) of a channel, for each record.
+
+        Values of 0 with inputs of 0 have the same probability in all records: it is computed once for each place.
+        """
+        biases, is_used = self.biases_of(rows, channel), self.is_used(planes, rows)
+        record, row, column = is_used.nonzero(as_tuple=True)
+        inputs = self.inputs_of(planes, (record, rows[row], column), channel)
+        of_places = nn.functional.embedding(row * self.grid[1] + column, biases.flatten(0, 1))
+        used = self._nats(self.parameters_of(inputs, of_places, channel), values[is_used])
+        nothing = self.parameters_of(planes.new_zeros(self.n_inputs), biases, channel)
+        of_zeros = self._nats(nothing, values.new_zeros(biases.shape[:2]))
+        nats = (of_zeros * ~is_used).flatten(1).sum(1)
+        return nats.index_add(0, record, used)
 
     def _nats(self, parameters: Tensor, values: Tensor) -> Tensor:
         """Return −log P of values: the mass of a mixture on the step of each; the end values include the tails."""
@@ -221,9 +259,9 @@ def _frozen(module: CausalModule, sample: Tensor) -> integer.FrozenCausal:
     Weights have up to 16 bits, fewer if a sum could need more than 32.
     """
     channels, k = module.grid[2], module.n_components
-    planes, rows = module.padded(module.images(sample)), torch.arange(module.grid[0])
+    planes = module.padded(module.images(sample))
     with torch.no_grad():
-        hidden = [module.hidden_of(planes, rows, channel) for channel in range(channels)]
+        hidden = [module.hidden_of(*module.everywhere(planes, channel), channel) for channel in range(channels)]
     largest = [max(float(layers[at].max()) for layers in hidden) for at in (0, 1)]
     fine = [14 - math.ceil(math.log2(max(most, 2.0**-10))) for most in largest]
     first = np.stack([_numbers(layer.weight).T for layer in module.first]) / module.highest

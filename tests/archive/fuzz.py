@@ -42,6 +42,7 @@ from narrows.codec.residual.causal import FrozenCausal
 from narrows.codec.residual.chunk import _zstd
 from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.error_bound import ErrorBound
+from narrows.codec.residual.grouped import encode_groups
 from narrows.codec.residual.predicted import encode_predicted
 from narrows.errors import NarrowsError
 
@@ -190,9 +191,11 @@ def originals(folder: Path, codec: TinyCodec) -> list[Original]:
 def keep_as(kind: Kind, *, on_code: bool):
     """Return what keeps records in this way, whatever is smallest."""
 
-    def keep_so(records, decoded, _n_code, grid, causal):
+    def keep_so(records, decoded, _n_code, grid, causal, *, group_records):
         if kind == Kind.CAUSAL:
             return encode_predicted(records, decoded if on_code else None, grid, causal)
+        if kind == Kind.CAUSAL_GROUPS:
+            return encode_groups(records, decoded if on_code else None, grid, causal, group_records)
         if kind in {Kind.ZSTD, Kind.PLAIN}:
             plain = CodedResidual(Kind.PLAIN, False, records.tobytes(), records)
             return plain if kind == Kind.PLAIN else _zstd(records, 15)
@@ -218,6 +221,8 @@ def bounded_originals(folder: Path, codec: TinyCodec) -> list[Original]:
             (Kind.PLAIN, False, 2, codec),
             (Kind.CAUSAL, False, 0, images),
             (Kind.CAUSAL, True, 3, images),
+            (Kind.CAUSAL_GROUPS, False, 0, images),
+            (Kind.CAUSAL_GROUPS, True, 3, images),
         )
     ):
         rng = np.random.default_rng(i)

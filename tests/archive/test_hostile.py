@@ -57,7 +57,7 @@ def test_damaged_files(fuzz, n_seeds):
     assert time.perf_counter() - started < 120
 
 
-@pytest.mark.parametrize("n", [50, pytest.param(300, marks=pytest.mark.slow)])  # the first 50 of the 300
+@pytest.mark.parametrize("n", [80, pytest.param(300, marks=pytest.mark.slow)])  # the first 80 of the 300
 def test_damaged_files_with_a_bound(fuzz, n):
     counts = fuzz.run(n, bounded=True)
     assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError", "ArchiveError"}

@@ -94,7 +94,10 @@ def test_network(part, shape):
 
 
 def check_or_be_refused(part, shape, widen, n_parameters):
-    if getattr(part, "tied", False) and (widen, n_parameters) != (1, 1):
+    if getattr(part, "embedding", None) is not None and n_parameters == 1 and not (part.for_series and len(shape) == 3):
+        with pytest.raises(InvalidParameterError, match=r"'embedding' of .* needs records of categories"):
+            build(part, shape, widen=widen, n_parameters=n_parameters)
+    elif getattr(part, "tied", False) and (widen, n_parameters) != (1, 1):
         with pytest.raises(InvalidParameterError, match="Tied weights need a decoder that mirrors the encoder"):
             build(part, shape, widen=widen, n_parameters=n_parameters)
     elif isinstance(part, Convolutional) and not part.channels and part.code_channels is None:
@@ -114,10 +117,11 @@ def check_or_be_refused(part, shape, widen, n_parameters):
 
 
 def test_every_option_changes_something(option):
-    kind, _, variants = option
+    kind, name, variants = option
+    n_parameters = 2 if name == "embedding" else 1  # categories
 
     def behaviour(part):
-        encoder, decoder, sizes = build(part, (9, 6))
+        encoder, decoder, sizes = build(part, (9, 6), n_parameters=n_parameters)
         if part.start_at_mean:
             decoder.init_output_bias(torch.full((9, 6), 0.3))
         with torch.no_grad():

@@ -43,8 +43,8 @@ def learned(request):
 def test_every_value_has_a_share_and_all_together_make_one(learned):
     _, module, _, test = learned
     image = module.images(test[:1])
-    parameters = module.parameters_of(module.padded(image), torch.arange(12), 0)
-    every = torch.arange(256.0).reshape(256, 1, 1, 1).expand(256, 1, 12, 10)
+    parameters = module.parameters_of(*module.everywhere(module.padded(image), 0), 0)
+    every = torch.arange(256.0)[:, None].expand(256, 12 * 10)
     with torch.no_grad():
         nats = torch.stack([module._nats(parameters, value) for value in every])
     assert torch.exp(-nats).sum(0).numpy() == pytest.approx(1, abs=1e-3)
@@ -55,15 +55,30 @@ def test_a_value_depends_on_nothing_that_comes_later(learned):
     later = test[:1].clone()
     later[0, 6, 5:] += 90
     later[0, 7:] += 90
-    rows = torch.arange(12)
     with torch.no_grad():
         before, after = (
-            module.parameters_of(module.padded(module.images(records)), rows, 0)[0].flatten(0, 1)
+            module.parameters_of(*module.everywhere(module.padded(module.images(records)), 0), 0)
             for records in (test[:1], later)
         )
     same = (before == after).all(1)
     assert same[: 6 * 10 + 6].all()  # the changed pixel itself included
     assert not same.all()
+
+
+def test_values_of_0_that_see_only_0_cost_what_they_cost_alone(learned):
+    """They share one evaluation of the network for each place."""
+    _, module, _, test = learned
+    sparse = torch.where(test > 200, test, 0)
+    assert 0 < (sparse == 0).float().mean() < 1
+    planes = module.padded(module.images(sparse))
+    with torch.no_grad():
+        shared = module.loss(sparse).total
+        alone = 0
+        for channel in range(module.grid[2]):
+            parameters = module.parameters_of(*module.everywhere(planes, channel), channel)
+            values = module.images(sparse)[..., channel].flatten().to(parameters.dtype)
+            alone = alone + module._nats(parameters, values).reshape(len(test), -1).sum(1)
+    torch.testing.assert_close(shared, alone, rtol=1e-4, atol=1e-2)
 
 
 def test_in_whole_numbers_it_costs_what_it_said_in_floats(learned):

@@ -29,6 +29,7 @@ from narrows.codec.residual.causal import FrozenCausal as FrozenNetwork
 from narrows.codec.residual.chunk import encode_chunk
 from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.error_bound import ErrorBound
+from narrows.codec.residual.grouped import encode_groups
 from narrows.codec.residual.predicted import encode_predicted
 from narrows.estimators.value_counts import few_levels
 from narrows.lossless import CausalNetwork
@@ -118,6 +119,9 @@ def bounded() -> dict[str, tuple[str | None, np.ndarray, float, str]]:
         "uint8-0-causal": (None, digits[:60], 0, "causal"),
         "uint8-3-causal-on-code": (None, colour, 3, "causal on code"),
         "uint8-0-levels": (None, digits[:60], 0, "levels"),
+        "uint8-0-causal-groups": (None, digits[:60], 0, "causal groups"),
+        "uint8-3-causal-on-code-groups": (None, colour, 3, "causal on code, groups"),
+        "uint8-0-levels-groups": (None, digits[:60], 0, "levels groups"),
     }
 
 
@@ -125,8 +129,19 @@ def keep_as(way: str) -> Callable[..., CodedResidual]:
     """Return what keeps records in a way of its own choice, not in the smallest."""
 
     def keep_so(
-        records: np.ndarray, decoded: np.ndarray, _n_code: int, grid: ErrorBound, causal: FrozenNetwork | None
+        records: np.ndarray,
+        decoded: np.ndarray,
+        _n_code: int,
+        grid: ErrorBound,
+        causal: FrozenNetwork | None,
+        *,
+        group_records: int | None = None,
     ) -> CodedResidual:
+        if causal is not None and way.endswith("groups"):
+            assert group_records is not None
+            return encode_groups(
+                records, decoded if way == "causal on code, groups" else None, grid, causal, group_records
+            )
         if causal is not None:
             return encode_predicted(records, decoded if way == "causal on code" else None, grid, causal)
         if way == "exact":
@@ -154,7 +169,7 @@ def add_bounded(described: dict[str, dict]) -> None:
         is_network = way.startswith(("causal", "levels"))
         residual = CausalNetwork(n_hidden=4, n_components=2, reach=1, epochs=9) if is_network else None
         training = narrows.Training(epochs=3, batch_size=32)
-        levels = few_levels if way == "levels" else lambda *_: None
+        levels = few_levels if way.startswith("levels") else lambda *_: None
         with mock.patch("narrows.estimators.fitting.few_levels", levels):
             maker = model if model is not None else narrows.Autoencoder(
                 2, network=Dense(widths=(4,)), training=training, residual=residual, random_state=0
@@ -310,7 +325,7 @@ def add_parts(described: dict[str, dict]) -> None:
             continue
         how = {} if bound is None else {"max_error": bound}
         for number, way in enumerate(ways or ("smallest",)):
-            with mock.patch("narrows.archive.writer.encode_chunk", keep_as(way)):
+            with mock.patch("narrows.archive.chunk_encoding.encode_chunk", keep_as(way)):
                 append = {"append": True} if number else {"embed_model": True}
                 narrows.compress(digits[40 * number : 40 * number + 40], archive, model=model, **append, **how)
         found = narrows.restore(archive)

@@ -39,8 +39,8 @@ HEADER_DICTIONARY = (
     )
 )
 MODEL, RECORDS, INDEX = 1, 2, 3
-TILES, BOUND, PARTS = 1, 2, 8  # bits of features that a reader must understand
-LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, BYTES = 1, 2, 3, 4, 5, 8, 9
+TILES, BOUND, PARTS, GROUPS = 1, 2, 8, 64  # bits of features that a reader must understand
+LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS, BYTES = 1, 2, 3, 4, 5, 8, 9, 10, 11
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
 SIGMOID = np.array([round(65536 / (1 + math.exp(-z / 128))) for z in range(-2048, 2049)])
@@ -197,6 +197,7 @@ class Header(NamedTuple):
     tiling: Tiling | None
     max_error: float | None
     parts: bool
+    coded_groups: bool = False
 
 
 class Entry(NamedTuple):
@@ -258,7 +259,9 @@ def parse_header(data: bytes, known: int = 0) -> Header:
     """Read the header and check all that it says against the limits."""
     magic, major, _minor, features, length = struct.unpack("<8sHHII", take(data, 0, 20))
     require(magic == HEADER_MAGIC, "not an archive")
-    require(major == 1 and features & ~(TILES | BOUND | PARTS | known) == 0, "the archive needs a newer reader")
+    require(
+        major == 1 and features & ~(TILES | BOUND | PARTS | GROUPS | known) == 0, "the archive needs a newer reader"
+    )
     require(length <= 16 * MIB, "the metadata are too long")
     raw = take(data, 0, length + 24)
     require(zlib.crc32(raw[:-4]) == int.from_bytes(raw[-4:], "little"), "the header is damaged")
@@ -277,14 +280,17 @@ def parse_header(data: bytes, known: int = 0) -> Header:
         quality=whole(meta.get("quality"), 0, 1 << 31, "quality"),
         n_symbols=whole(meta.get("n_symbols"), 1, 1 << 26, "n_symbols"),
         chunk_records=whole(meta.get("chunk_records"), 1, 65536, "chunk_records"),
-        group_records=whole(meta.get("group_records"), min(GROUP_SIZES), max(GROUP_SIZES), "group_records"),
+        group_records=whole(meta.get("group_records"), 1, max(GROUP_SIZES), "group_records"),
         tiling=parse_tiling(meta.get("tiling"), shape),
         max_error=parse_max_error(meta.get("max_error")),
         parts=meta.get("parts") is not None,
+        coded_groups=meta.get("coded_groups") is not None,
     )
     require(meta.get("parts") in (None, 1), "the parts of the model need a newer reader")
     require(not features & PARTS or header.parts, "the archive has a model in parts, but does not say so")
-    require(header.group_records in GROUP_SIZES, "group_records is no power of two")
+    require(not features & GROUPS or header.coded_groups, "the archive has coded groups, but does not say so")
+    sizes = (1, 2, 4, 8, *GROUP_SIZES) if header.coded_groups else GROUP_SIZES
+    require(header.group_records in sizes, "group_records is no power of two that is allowed")
     check_sizes(header)
     require(not features & TILES or header.tiling is not None, "the archive uses tiles, but describes none")
     require(not features & BOUND or header.max_error is not None, "the archive has a bound, but names none")
@@ -495,7 +501,7 @@ def parse_residual(data: bytes, n: int, header: Header) -> Residual:
     """Read the head of a residual."""
     kind, largest = struct.unpack("<B7xd", take(data, 0, 16))
     require(
-        kind in (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, BYTES),
+        kind in (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS, BYTES),
         "a chunk is kept in a way that needs a newer reader",
     )
     require(0 <= largest <= (header.max_error or 0.0), "a chunk's largest error is beyond the bound")
@@ -623,15 +629,19 @@ def make_good(
 ) -> Array:
     """Bring n records back within the bound; `restored` is what the code alone makes of them, if there is one."""
     shape, dtype = (n, *header.shape), header.dtype
-    if residual.kind in (CAUSAL, ON_LEVELS):
+    if residual.kind in (CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS):
         if network is None:
             raise ValueError("a chunk needs a network that the model does not have")
         grid = grid_of(dtype, header.max_error or 0.0)
-        require((network.levels is not None) == (residual.kind == ON_LEVELS), "a chunk needs another kind of network")
+        is_on_levels = residual.kind in (ON_LEVELS, LEVEL_GROUPS)
+        require((network.levels is not None) == is_on_levels, "a chunk needs another kind of network")
         if network.levels is not None:
             require(restored is None, "levels need no code")
             grid = Grid(dtype, 1, 0, network.highest, 0.0, network.levels)
-        return from_linear(residual.data, restored, grid, shape, network)
+        if residual.kind in (CAUSAL, ON_LEVELS):
+            return from_linear(residual.data, restored, grid, shape, network)
+        require(header.coded_groups, "groups are coded one by one, but the archive does not say so")
+        return from_groups(residual.data, restored, grid, shape, network, header.group_records)
     if residual.kind in (LINEAR, LOSSLESS):
         grid = grid_of(dtype, (header.max_error or 0.0) if residual.kind == LINEAR else 0.0)
         return from_linear(residual.data, restored, grid, shape)
@@ -677,6 +687,42 @@ def from_linear(data: bytes, restored: Array | None, grid: Grid, shape: Shape, n
     records = np.empty((n, n_values), values.dtype)
     records[:, order] = values.T
     return records.reshape(shape)
+
+
+def from_groups(
+    data: bytes, restored: Array | None, grid: Grid, shape: Shape, network: Network, group_records: int
+) -> Array:
+    """Read the kinds whose groups of records are messages of their own."""
+    n, n_values = shape[0], math.prod(shape[1:])
+    require(n_values <= 1 << 22 and n_values * min(n, group_records) <= 1 << 20, "a group has too many values")
+    width, parts = struct.unpack("<BB2x", take(data, 0, 4))
+    require(width in (1, 2, 4) and parts <= 3, "the lengths of groups are of no known kind")
+    n_groups, at = -(-n // group_records), 4
+    lengths = []
+    for is_there in (True, bool(parts & 1), bool(parts & 2)):
+        column = take(data, at, width * n_groups) if is_there else bytes(width * n_groups)
+        lengths.append([int.from_bytes(column[i : i + width], "little") for i in range(0, len(column), width)])
+        at += width * n_groups * is_there
+    found = []
+    for group, (n_words, n_escapes, n_exceptions) in enumerate(zip(*lengths, strict=True)):
+        chosen = slice(group * group_records, min(n, (group + 1) * group_records))
+        size = chosen.stop - chosen.start
+        require(n_words <= group_records * n_values, "a group has too many words")
+        anchors = np.zeros((n_values, size), np.int64)
+        if restored is not None:
+            anchors = grid.units(np.ascontiguousarray(restored[chosen].reshape(size, -1).T[network.order]))
+        body = take(data, at, 4 + 2 * n_words + n_escapes + n_exceptions)
+        state, words, escapes, exceptions, _ = cut(body, [4, 2 * n_words, n_escapes, n_exceptions])
+        message = Message(np.frombuffer(state, "<u4"), np.frombuffer(words, "<u2"), escapes)
+        predictor = NetworkPredictor(network, grid, 0, anchors, has_code=restored is not None)
+        values = grid.values(decode_units(predictor, message, []))
+        put_exceptions(exceptions, values)
+        records = np.empty((size, n_values), values.dtype)
+        records[:, network.order] = values.T
+        found.append(records)
+        at += len(body)
+    require(at == len(data), "the lengths of groups do not add up")
+    return np.concatenate(found).reshape(shape)
 
 
 def decode_units(predictor: Predictor | NetworkPredictor, message: Message, low: list[bytes]) -> Array:

@@ -29,6 +29,7 @@ from narrows.codec.residual.causal import as_image
 from narrows.codec.residual.chunk import decode_chunk, encode_chunk
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
+from narrows.codec.residual.grouped import encode_groups
 from narrows.codec.residual.predicted import encode_predicted
 from narrows.lossless import CausalNetwork
 from narrows.networks import Convolutional, Dense, Recurrent, Strided, Temporal
@@ -320,14 +321,14 @@ def test_recipe_auto_on_digits(tmp_path, digits, auto):
 
 def test_recipe_codec_on_digits_at_several_qualities(tmp_path, digits, codec_model):
     data = np.concatenate([*digits, 255 * (noise(60, 8, 8) // 128)])
-    qualities, n_lanes = set(), set()
-    for size in (1, 3, 12):
-        path = tmp_path / f"{size}.narrows"
-        narrows.compress(data, path, model=codec_model, bytes_per_record=size)
+    n_lanes, last = set(), len(codec_model.codec_.qualities) - 1
+    assert last > 1
+    for quality in (0, last // 2, last):
+        path = tmp_path / f"{quality}.narrows"
+        narrows.compress(data, path, model=codec_model, quality=quality)
         assert_same(path, codec_model)
-        qualities.add(decoder.open_archive(path).header.quality)
+        assert decoder.open_archive(path).header.quality == quality
         n_lanes.update(len(chunk.message.states) for chunk in chunks(path))
-    assert len(qualities) > 1
     assert max(n_lanes) > 1
     model = decoder.load_model(codec_model.codec_.blob)
     assert {type(quality.entropy) for quality in model.qualities} == {decoder.Autoregressive}
@@ -558,28 +559,40 @@ def with_network(request, colour_images):
 
 
 @pytest.mark.parametrize("bound", [0, 3])
-def test_images_of_few_levels(tmp_path, monkeypatch, digits, bound):
+@pytest.mark.parametrize("kind", [decoder.ON_LEVELS, decoder.LEVEL_GROUPS])
+def test_images_of_few_levels(tmp_path, monkeypatch, digits, bound, kind):
     part = CausalNetwork(n_hidden=6, n_components=2, reach=2, epochs=1)
     model = fit("auto", digits[0][:200], residual=part, network=Dense(widths=(8,)), n_latent=3)
     images = digits[1][:12].copy()
     images[3, 2:4] = [[7], [9]]  # no levels
-    monkeypatch.setattr("narrows.archive.chunk_encoding.encode_chunk", causally)
+    way = causally if kind == decoder.ON_LEVELS else in_groups
+    monkeypatch.setattr("narrows.archive.chunk_encoding.encode_chunk", way)
     for embed in (False, True):
         path = tmp_path / f"{embed}.narrows"
         narrows.compress(images, path, model=model, max_error=bound, embed_model=embed)
         np.testing.assert_array_equal(assert_same(path, None if embed else model), images)
-        assert kinds(path) == {decoder.ON_LEVELS}
+        assert kinds(path) == {kind}
 
 
-def causally(records, _decoded, _n_code, grid, causal):
+def causally(records, _decoded, _n_code, grid, causal, *, group_records):
+    assert group_records
     return encode_predicted(records, None, grid, causal)
 
 
-def causally_on_the_code(records, decoded, _n_code, grid, causal):
+def causally_on_the_code(records, decoded, _n_code, grid, causal, *, group_records):
+    assert group_records
     return encode_predicted(records, decoded, grid, causal)
 
 
-@pytest.mark.parametrize("way", [causally, causally_on_the_code])
+def in_groups(records, _decoded, _n_code, grid, causal, *, group_records):
+    return encode_groups(records, None, grid, causal, group_records)
+
+
+def in_groups_on_the_code(records, decoded, _n_code, grid, causal, *, group_records):
+    return encode_groups(records, decoded, grid, causal, group_records)
+
+
+@pytest.mark.parametrize("way", [causally, causally_on_the_code, in_groups, in_groups_on_the_code])
 @pytest.mark.parametrize("bound", [0, 3])
 def test_images_under_a_network(tmp_path, monkeypatch, with_network, bound, way):
     model, images = with_network
@@ -589,7 +602,7 @@ def test_images_under_a_network(tmp_path, monkeypatch, with_network, bound, way)
         narrows.compress(images, path, model=model, max_error=bound, embed_model=embed)
         back = assert_same(path, None if embed else model)
         assert np.abs(back.astype(int) - images).max() <= bound
-        assert kinds(path) == {decoder.CAUSAL}
+        assert kinds(path) == {decoder.CAUSAL_GROUPS if "groups" in way.__name__ else decoder.CAUSAL}
 
 
 def network_of(shape, dtype, seed):
@@ -631,8 +644,8 @@ def test_residuals_under_networks_of_every_type(monkeypatch, dtype, shape, bound
     records, decoded = walks(dtype, 4, *shape), walks(dtype, 4, *shape, seed=1)
     grid = ErrorBound(records.dtype, bound)
     raw_bits = min(raw_bits, 58 - grid.step.bit_length())  # or steps would be too coarse
-    lattice = predicted._lattice
-    monkeypatch.setattr(predicted, "_lattice", lambda *args: lattice(*args[:4], raw_bits))
+    lattice = predicted.lattice_of
+    monkeypatch.setattr(predicted, "lattice_of", lambda *args: lattice(*args[:4], raw_bits))
     header = SimpleNamespace(shape=shape, dtype=records.dtype.newbyteorder("<"), max_error=float(bound))
     for code in (None, decoded):
         kept = encode_predicted(records, code, grid, network)

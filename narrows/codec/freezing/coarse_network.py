@@ -1,7 +1,8 @@
 """Coarser weights of a frozen network of residuals: as coarse as makes the model and the archives of its data smallest.
 
 The bits that values take grow with the square of a step, by c per record; the bits of a tensor of n numbers fall by
-n · log2(step). For R records the sum is smallest at step² = n / (2 ln 2 · R · c). One trial for each tensor gives c.
+n · log2(step). For an archive of R records the sum is smallest at step² = n / (2 ln 2 · R · c). One trial for each
+tensor gives c.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _MOST_VALUES, _FEWEST_RECORDS = 1 << 17, 8  # of the records with which networks
 _MOST_INPUTS = 1 << 14  # values whose inputs are collected
 _TRIED = 0.35  # step of a trial, relative to the standard deviation of a tensor
 _FACTORS = (1.0, 0.7, 1.4)  # of all steps, compared at the end
+_ARCHIVED = 1 / 8  # of the training records: archives mostly hold fewer, and each needs the model
 _MOST_WEIGHT, _MOST_BIAS, _MOST_ACTIVE = 32_767, 1 << 45, (1 << 15) - 1
 
 _OUTPUTS = ("logits", "means", "scales")
@@ -44,7 +46,7 @@ def coarser_network(network: FrozenCausal, records: NDArray[Any], n_records: int
     records : ndarray of shape (n, *shape), integers
         Some training records.
     n_records : int
-        The number of records that are to be compressed.
+        The number of training records; archives are expected to hold an eighth as many.
     """
     search = _Search(network, _values(network, records))
     return search.smallest(n_records)
@@ -77,7 +79,7 @@ class _Search:
     def smallest(self, n_records: int) -> FrozenCausal:
         """Return the network with which model and records take the fewest bytes."""
         before = self._bits(self._network)
-        share = n_records / self._values.shape[1]
+        share = n_records * _ARCHIVED / self._values.shape[1]
         steps = {}
         for name in _TENSORS:
             tensor = _tensor(self._network, name)
@@ -97,7 +99,11 @@ class _Search:
         return float(counts[1:] @ (PRECISION - np.log2(np.arange(1, 1 << PRECISION))))
 
     def _with(self, steps: dict[str, float]) -> FrozenCausal:
-        """Return the network with steps for some of the tensors; the exact one if a sum could be too large."""
+        """Return the network with steps for some of the tensors; the exact one if a sum could be too large.
+
+        Sums that need more than 32 bits are too large if those of the exact network do not: networks with such sums
+        are much slower.
+        """
         network, k = self._network, self._network.n_components
         steps, halvings = _in_common_units(network, steps)
         rounded: dict[str, list[NDArray[np.float64]]] = {}
@@ -112,9 +118,11 @@ class _Search:
             name: np.stack(tensors).astype(getattr(network, name).dtype) for name, tensors in rounded.items()
         }
         try:
-            return replace(network, **typed, shifts=shifts)
+            coarser = replace(network, **typed, shifts=shifts)
         except ModelFileError:
             return network
+        most = network.highest - network.lowest
+        return coarser if coarser.is_narrow(most) or not network.is_narrow(most) else network
 
 
 def _in_common_units(network: FrozenCausal, steps: dict[str, float]) -> tuple[dict[str, float], NDArray[np.int64]]:

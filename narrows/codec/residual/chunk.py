@@ -4,6 +4,8 @@
 
     LINEAR, EXACT, CAUSAL, CAUSAL_LEVELS
              each value is predicted: see `narrows.codec.residual.predicted`
+    CAUSAL_GROUPS, CAUSAL_LEVELS_GROUPS
+             the same in groups of records: see `narrows.codec.residual.grouped`
     BYTES    texts are coded by `narrows.codec.text`
     ZSTD     the records' bytes as one zstd frame
     PLAIN    the records' bytes
@@ -21,7 +23,8 @@ from numpy.typing import NDArray
 from narrows.codec.residual.causal import FrozenCausal
 from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.error_bound import ErrorBound
-from narrows.codec.residual.predicted import MOST_VALUES, SIZES, decode_predicted, encode_predicted
+from narrows.codec.residual.grouped import decode_groups, encode_groups
+from narrows.codec.residual.predicted import MOST_VALUES, decode_predicted, encode_predicted
 from narrows.codec.residual.value_bytes import pack_values, unpack_values
 from narrows.codec.text.chunk import are_texts, decode_texts, encode_texts
 from narrows.errors import CorruptArchiveError
@@ -37,7 +40,13 @@ _MUCH = 0.4  # lossless coding is also tried if the smallest size exceeds this s
 
 
 def encode_chunk(
-    records: NDArray[Any], decoded: NDArray[Any], n_code: int, grid: ErrorBound, causal: FrozenCausal | None = None
+    records: NDArray[Any],
+    decoded: NDArray[Any],
+    n_code: int,
+    grid: ErrorBound,
+    causal: FrozenCausal | None = None,
+    *,
+    group_records: int | None = None,
 ) -> CodedResidual:
     """Encode records within an error bound, in nearly the fewest bytes.
 
@@ -55,6 +64,8 @@ def encode_chunk(
         The bound.
     causal : FrozenCausal, optional
         The model's causal network.
+    group_records : int, optional
+        The number of records of a group, each of which is decoded alone if the network predicts it; None: no groups.
 
     Returns
     -------
@@ -65,11 +76,11 @@ def encode_chunk(
     if are_texts(records):
         coded = CodedResidual(Kind.BYTES, False, encode_texts(records), records)
         return min(coded, *encode_exactly(records, len(coded.data)), key=lambda one: len(one.data))
-    ways = _ways(grid, causal) if math.prod(records.shape[1:]) <= MOST_VALUES else []
+    ways = _ways(grid, causal, group_records) if math.prod(records.shape[1:]) <= MOST_VALUES else []
     found = [_plain(records)]
     found += [way(records, decoded) for way in _promising(ways, records, decoded, n_code)]
     if not grid.is_lossless and min(len(coded.data) for coded in found) > records.nbytes * _MUCH:
-        ways = _ways(ErrorBound(grid.dtype, 0), None, Kind.EXACT)
+        ways = _linear_ways(ErrorBound(grid.dtype, 0), Kind.EXACT)
         found += [way(records, decoded) for way in _promising(ways, records, decoded, n_code)]
     found += encode_exactly(records, min(coded.n_bytes(n_code) for coded in found))[1:]
     return min(found, key=lambda coded: coded.n_bytes(n_code))
@@ -96,31 +107,37 @@ def _promising(ways: list[_Way], records: NDArray[Any], decoded: NDArray[Any], n
     sizes = []
     for way in ways:
         coded = way(sample, decoded[some])
-        n_weights = SIZES.unpack_from(coded.data)[0]
-        sizes.append((len(coded.data) - n_weights) * len(records) / len(sample) + n_weights + n_code * coded.needs_code)
+        changing = (len(coded.data) - coded.n_weights) * len(records) / len(sample)
+        sizes.append(changing + coded.n_weights + n_code * coded.needs_code)
     return [way for way, size in zip(ways, sizes, strict=True) if size <= _NEARLY * min(sizes)]
 
 
-def _ways(grid: ErrorBound, causal: FrozenCausal | None, kind: Kind = Kind.LINEAR) -> list[_Way]:
+def _ways(grid: ErrorBound, causal: FrozenCausal | None, group_records: int | None) -> list[_Way]:
     """Return the methods to try: linear prediction with and without the code, and the model's causal network."""
-    ways = [_Way(kind, has_code, grid) for has_code in (True, False)]
-    if causal is None:
-        return ways
-    return [*ways, _Way(Kind.CAUSAL if causal.levels is None else Kind.CAUSAL_LEVELS, False, grid, causal)]
+    ways = _linear_ways(grid, Kind.LINEAR)
+    return ways if causal is None else [*ways, _Way(None, False, grid, causal, group_records)]
+
+
+def _linear_ways(grid: ErrorBound, kind: Kind) -> list[_Way]:
+    return [_Way(kind, has_code, grid) for has_code in (True, False)]
 
 
 @dataclass(frozen=True)
 class _Way:
-    """A method of coding records by predicting their values."""
+    """A method of coding records by predicting their values; `kind` is that of a linear prediction."""
 
-    kind: Kind
+    kind: Kind | None
     needs_code: bool
     grid: ErrorBound
     causal: FrozenCausal | None = None
+    group_records: int | None = None
 
     def __call__(self, records: NDArray[Any], decoded: NDArray[Any]) -> CodedResidual:
-        coded = encode_predicted(records, decoded if self.needs_code else None, self.grid, self.causal)
-        return replace(coded, kind=self.kind)
+        code = decoded if self.needs_code else None
+        if self.causal is not None and self.group_records is not None:
+            return encode_groups(records, code, self.grid, self.causal, self.group_records)
+        coded = encode_predicted(records, code, self.grid, self.causal)
+        return coded if self.kind is None else replace(coded, kind=self.kind)
 
 
 def size_on_code(records: NDArray[Any], decoded: NDArray[Any], grid: ErrorBound) -> int:
@@ -139,6 +156,8 @@ def decode_chunk(
     shape: tuple[int, ...],
     *,
     causal: FrozenCausal | None = None,
+    group_records: int | None = None,
+    records: slice | None = None,
 ) -> NDArray[Any]:
     """Decode the records (n, *shape) of `encode_chunk`.
 
@@ -149,18 +168,20 @@ def decode_chunk(
     data : bytes
         The coded records; they may come from an untrusted file.
     decoded : ndarray of shape (n, *shape), or None
-        The model's output for the code; None without a code.
-    grid : ErrorBound
+        The model's output for the code of the wanted records; None without a code.
+    grid, group_records
         As for `encode_chunk`.
     shape : tuple of int
         n and the shape of a record. Memory and time grow with it, so bound it before you trust a file.
     causal : FrozenCausal, optional
         The model's causal network.
+    records : slice, optional
+        The wanted records, whole groups, if the kind has groups; by default, and for other kinds always, all of them.
 
     Returns
     -------
-    records : ndarray of shape (n, *shape)
-        The records within the bound.
+    records : ndarray of shape (m, *shape)
+        The wanted records within the bound.
 
     Raises
     ------
@@ -171,12 +192,14 @@ def decode_chunk(
     if kind in {Kind.LINEAR, Kind.EXACT}:
         return decode_predicted(data, decoded, grid if kind == Kind.LINEAR else ErrorBound(grid.dtype, 0), shape)
     if kind.uses_network:
-        if causal is None:
-            raise CorruptArchiveError("A chunk is coded with a causal network, but the model has none.")
-        has_levels = kind == Kind.CAUSAL_LEVELS
-        if has_levels != (causal.levels is not None) or (has_levels and decoded is not None):
-            raise CorruptArchiveError("A chunk is coded with a causal network of another kind than that of the model.")
-        return decode_predicted(data, decoded, grid, shape, causal)
+        network = _network_for(kind, causal, has_code=decoded is not None)
+        if not kind.has_groups:
+            return decode_predicted(data, decoded, grid, shape, network)
+        if group_records is None:
+            raise CorruptArchiveError("A chunk is coded in groups of records, but its archive declares none.")
+        wanted = slice(0, shape[0]) if records is None else records
+        groups: dict[str, Any] = {"causal": network, "group_records": group_records, "records": wanted}
+        return decode_groups(data, decoded, grid, shape, **groups)
     if kind == Kind.BYTES:
         return decode_texts(data, shape)
     if kind == Kind.ZSTD:
@@ -184,6 +207,15 @@ def decode_chunk(
     if len(data) != n_bytes:
         raise CorruptArchiveError(f"The records of a chunk must take {n_bytes:,} bytes. Got {len(data):,}.")
     return unpack_values(data, grid.dtype).reshape(shape)
+
+
+def _network_for(kind: Kind, causal: FrozenCausal | None, *, has_code: bool) -> FrozenCausal:
+    """Return the network of a kind; raises CorruptArchiveError if the model has none for it."""
+    if causal is None:
+        raise CorruptArchiveError("A chunk is coded with a causal network, but the model has none.")
+    if kind.has_levels != (causal.levels is not None) or (kind.has_levels and has_code):
+        raise CorruptArchiveError("A chunk is coded with a causal network of another kind than that of the model.")
+    return causal
 
 
 def _plain(records: NDArray[Any]) -> CodedResidual:

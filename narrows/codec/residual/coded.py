@@ -22,12 +22,24 @@ class Kind(IntEnum):
     INTERPOLATED = 6  # interpolation, level by level; only fields
     INTERPOLATED_EXACT = 7  # as INTERPOLATED, but lossless for any bound
     CAUSAL_LEVELS = 8  # as CAUSAL, but the network predicts positions in its list of levels: lossless for any bound
-    BYTES = 9  # texts, by the model of bytes: lossless for any bound
+    CAUSAL_GROUPS = 9  # as CAUSAL, but each group of records is a message of its own
+    CAUSAL_LEVELS_GROUPS = 10  # as CAUSAL_LEVELS, in groups
+    BYTES = 11  # texts, by the model of bytes: lossless for any bound
 
     @property
     def uses_network(self) -> bool:
         """Whether decoding needs the causal network of the model."""
-        return self in {Kind.CAUSAL, Kind.CAUSAL_LEVELS}
+        return self.has_groups or self in {Kind.CAUSAL, Kind.CAUSAL_LEVELS}
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether groups of records can be decoded one by one."""
+        return self in {Kind.CAUSAL_GROUPS, Kind.CAUSAL_LEVELS_GROUPS}
+
+    @property
+    def has_levels(self) -> bool:
+        """Whether a causal network predicts positions in its list of levels."""
+        return self in {Kind.CAUSAL_LEVELS, Kind.CAUSAL_LEVELS_GROUPS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +56,15 @@ class CodedResidual:
         The input of `decode_chunk`.
     restored : ndarray of shape (n, *shape)
         The output of `decode_chunk`.
+    n_weights : int
+        Of the data's bytes, those that are the same however many records there are: the weights of a prediction.
     """
 
     kind: Kind
     needs_code: bool
     data: bytes
     restored: NDArray[Any]
+    n_weights: int = 0
 
     def n_bytes(self, n_code: int) -> int:
         """Return the size in bytes of the data, plus the ``n_code`` bytes of the code if it is needed."""

@@ -26,6 +26,7 @@ __all__ = [
     "decode",
     "encode",
     "in_sixteenths",
+    "pack_escapes",
 ]
 
 MOST_RAW_BITS = 56
@@ -198,7 +199,7 @@ def encode(run: Run, q: NDArray[np.int64]) -> Residual:
     ideal = float(np.bincount(placed.frequencies.ravel(), minlength=1 << PRECISION) @ _BITS) / 8
     n_lanes = rans.lanes_for(ideal, q.shape[1], q.shape[0])
     message = rans.encode(placed.starts, placed.frequencies, n_lanes=n_lanes, precision=PRECISION)
-    return Residual(Coded(message, _pack(placed.escapes)), _pack_bits(q, run.lattice.raw_bits))
+    return Residual(Coded(message, pack_escapes(placed.escapes)), _pack_bits(q, run.lattice.raw_bits))
 
 
 def decode(run: Run, residual: Residual) -> NDArray[np.int64]:
@@ -243,7 +244,8 @@ def _unpack_bits(data: bytes, shape: tuple[int, ...], n_bits: int) -> NDArray[np
     return steps
 
 
-def _pack(escapes: NDArray[np.int64]) -> bytes:
+def pack_escapes(escapes: NDArray[np.int64]) -> bytes:
+    """Return escaped steps (m,) as a zlib stream; nothing without any."""
     return zlib.compress(escapes.astype("<i8").tobytes(), 9) if len(escapes) else b""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -27,13 +28,50 @@ from narrows.codec.residual.linear import Linear
 from narrows.codec.residual.linear_fit import fit_linear
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["MOST_VALUES", "SIZES", "decode_predicted", "encode_predicted", "is_within"]
+__all__ = [
+    "MOST_VALUES",
+    "SIZES",
+    "Steps",
+    "by_record",
+    "coding_order",
+    "decode_predicted",
+    "encode_predicted",
+    "is_within",
+    "lattice_of",
+    "steps_of",
+]
 
 SIZES = struct.Struct("<5IB3x")
 """The header: lengths of five parts, and the number of raw bits."""
 
 MOST_VALUES = 1 << 22
 """Larger records are not predicted: it would take minutes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """The values of n records as steps from their anchors.
+
+    Attributes
+    ----------
+    lattice : Lattice
+        The integers that the values may take.
+    q, units : ndarray of shape (V, n), int64
+        The steps, and the integers that they lead to.
+    is_exception : ndarray of shape (V, n), bool
+        Which values no step brings within the bound.
+    values : ndarray of shape (V, n)
+        The values, in coding order.
+    restored : ndarray of shape (n, *shape)
+        The records that are restored.
+    """
+
+    lattice: Lattice
+    q: NDArray[np.int64]
+    units: NDArray[np.int64]
+    is_exception: NDArray[np.bool_]
+    values: NDArray[Any]
+    restored: NDArray[Any]
 
 
 def encode_predicted(
@@ -60,25 +98,16 @@ def encode_predicted(
     shape = records.shape[1:]
     if causal is not None:
         grid = causal.grid_of(grid)
-    order = _order(shape, causal)
-    values = _by_position(records, order)
-    lattice = _lattice(values.shape, decoded, grid, order)
-    q, is_exception = grid.steps(values, lattice.anchors)
-    if is_exception.any():  # any value may replace an exception while others are predicted
-        q[is_exception] = grid.steps(_filled(values, is_exception), lattice.anchors)[0][is_exception]
-    units = lattice.anchors + lattice.step * q
-    np.clip(units, lattice.lowest, lattice.highest, out=units)
-    restored = grid.values(units)
-    is_exception |= ~is_within(restored, values, grid)
-    restored[is_exception] = values[is_exception]
+    steps = steps_of(records, decoded, grid, causal)
+    lattice = steps.lattice
     model: Linear | FrozenCausal
     if causal is None:
-        model, lattice = fit_linear(shape, lattice, units)
+        model, lattice = fit_linear(shape, lattice, steps.units)
         weights = model.to_bytes()
     else:
         model, weights = causal, b""
-    residual = encode(model.start(lattice), q)
-    exceptions = pack_exceptions(is_exception, values)
+    residual = encode(model.start(lattice), steps.q)
+    exceptions = pack_exceptions(steps.is_exception, steps.values)
     message = residual.coded.message
     sizes = (len(weights), len(message.states), len(message.words), len(residual.coded.escapes), len(exceptions))
     parts = (
@@ -93,7 +122,25 @@ def encode_predicted(
     kind = Kind.LINEAR
     if causal is not None:
         kind = Kind.CAUSAL if causal.levels is None else Kind.CAUSAL_LEVELS
-    return CodedResidual(kind, decoded is not None, b"".join(parts), _by_record(restored, shape, order))
+    return CodedResidual(kind, decoded is not None, b"".join(parts), steps.restored, len(weights))
+
+
+def steps_of(
+    records: NDArray[Any], decoded: NDArray[Any] | None, grid: ErrorBound, causal: FrozenCausal | None = None
+) -> Steps:
+    """Return the steps of records from their anchors; the arguments are those of `encode_predicted`."""
+    order = coding_order(records.shape[1:], causal)
+    values = _by_position(records, order)
+    lattice = lattice_of(values.shape, decoded, grid, order)
+    q, is_exception = grid.steps(values, lattice.anchors)
+    if is_exception.any():  # any value may replace an exception while others are predicted
+        q[is_exception] = grid.steps(_filled(values, is_exception), lattice.anchors)[0][is_exception]
+    units = lattice.anchors + lattice.step * q
+    np.clip(units, lattice.lowest, lattice.highest, out=units)
+    restored = grid.values(units)
+    is_exception |= ~is_within(restored, values, grid)
+    restored[is_exception] = values[is_exception]
+    return Steps(lattice, q, units, is_exception, values, by_record(restored, records.shape[1:], order))
 
 
 def decode_predicted(
@@ -112,7 +159,7 @@ def decode_predicted(
     """
     if causal is not None:
         grid = causal.grid_of(grid)
-    order = _order(shape[1:], causal)
+    order = coding_order(shape[1:], causal)
     n_records, n_values = shape[0], math.prod(shape[1:])
     if len(data) < SIZES.size:
         raise CorruptArchiveError(
@@ -135,7 +182,7 @@ def decode_predicted(
         )
     ends = (SIZES.size + np.cumsum([0, *lengths])).tolist()
     weights, states, words, escapes, raw, exceptions = (data[low:high] for low, high in pairwise(ends))
-    lattice = _lattice((n_values, n_records), decoded, grid, order, raw_bits)
+    lattice = lattice_of((n_values, n_records), decoded, grid, order, raw_bits)
     message = Message(np.frombuffer(states, "<u4").astype(np.uint32), np.frombuffer(words, "<u2").astype(np.uint16))
     if causal is not None and weights:
         raise CorruptArchiveError("The residual of a chunk has weights, but a causal network uses none.")
@@ -143,21 +190,22 @@ def decode_predicted(
     units = decode(model.start(lattice), Residual(Coded(message, escapes), raw))
     restored = grid.values(units)
     unpack_exceptions(exceptions, restored)
-    return _by_record(restored, shape[1:], order)
+    return by_record(restored, shape[1:], order)
 
 
-def _order(shape: tuple[int, ...], causal: FrozenCausal | None) -> NDArray[np.int64]:
+def coding_order(shape: tuple[int, ...], causal: FrozenCausal | None) -> NDArray[np.int64]:
     """Return the coding order of a record's values, as flat indices."""
     return np.arange(math.prod(shape)) if causal is None else as_image(shape)[1]
 
 
-def _lattice(
+def lattice_of(
     shape: tuple[int, ...],
     decoded: NDArray[Any] | None,
     grid: ErrorBound,
     order: NDArray[np.int64],
     raw_bits: int = 0,
 ) -> Lattice:
+    """Return the lattice of records' values (V, n) in a coding order, given the model's output for their code."""
     anchors = np.zeros(shape, np.int64) if decoded is None else grid.units(_by_position(decoded, order))
     return Lattice(anchors, grid.step, grid.lowest, grid.highest, decoded is not None, raw_bits)
 
@@ -167,7 +215,8 @@ def _by_position(records: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any
     return records.reshape(len(records), -1).T[order]
 
 
-def _by_record(values: NDArray[Any], shape: tuple[int, ...], order: NDArray[np.int64]) -> NDArray[Any]:
+def by_record(values: NDArray[Any], shape: tuple[int, ...], order: NDArray[np.int64]) -> NDArray[Any]:
+    """Return values (V, n) in a coding order as records (n, *shape)."""
     records = np.empty(values.shape[::-1], values.dtype)
     records[:, order] = values.T
     return records.reshape(len(records), *shape)

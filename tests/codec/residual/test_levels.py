@@ -118,7 +118,7 @@ def test_levels_that_are_no_values_of_the_records_are_refused(model, network):
 def test_a_saved_model_writes_the_same_archive(model, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "narrows.archive.chunk_encoding.encode_chunk",
-        lambda records, _decoded, _n_code, grid, causal: encode_predicted(records, None, grid, causal),
+        lambda records, _decoded, _n_code, grid, causal, **_: encode_predicted(records, None, grid, causal),
     )
     model.save(tmp_path / "m.safetensors")
     records = images(50, seed=4)

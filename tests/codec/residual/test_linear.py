@@ -13,7 +13,15 @@ from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.residual import chunk, predicted
 from narrows.codec.residual.chunk import decode_chunk, encode_chunk
 from narrows.codec.residual.coded import Kind
-from narrows.codec.residual.contract import MOST_RAW_BITS, Lattice, Residual, _pack, decode, encode, in_sixteenths
+from narrows.codec.residual.contract import (
+    MOST_RAW_BITS,
+    Lattice,
+    Residual,
+    decode,
+    encode,
+    in_sixteenths,
+    pack_escapes,
+)
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.linear import Linear
 from narrows.codec.residual.linear_fit import fit_linear
@@ -132,7 +140,7 @@ def test_words_and_escapes_must_be_as_many_as_are_used(loops, n_words, n_escapes
     assert len(placed.escapes) > 10
     message = rans.encode(placed.starts, placed.frequencies, n_lanes=2, precision=PRECISION)
     message = rans.Message(message.states, other_length(message.words, n_words))
-    escapes = _pack(other_length(placed.escapes, n_escapes))
+    escapes = pack_escapes(other_length(placed.escapes, n_escapes))
     with pytest.raises(CorruptArchiveError, match=complaint):
         decode(model.start(lattice), Residual(Coded(message, escapes), b""))
 

@@ -1,4 +1,4 @@
-"""The size of chunks whose records a causal network predicts."""
+"""The size of groups of records that a causal network codes."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import math
 import numpy as np
 
 from narrows.archive.layouts import Layout
-from narrows.archive.metadata import bounded_chunk_records
+from narrows.archive.metadata import coded_group_records
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import MOST_VALUES, SIZES, encode_predicted
 from narrows.data import Source
 
-__all__ = ["causal_chunk_records"]
+__all__ = ["causal_group_records"]
 
 _SAMPLE_RECORDS, _SAMPLE_VALUES = 64, 1 << 16
 
 
-def causal_chunk_records(source: Source, layout: Layout, codec: FrozenCodec, grid: ErrorBound) -> int:
-    """Return the number of records of a chunk for a codec with a causal network, by the bytes that some records take.
+def causal_group_records(source: Source, layout: Layout, codec: FrozenCodec, grid: ErrorBound) -> int:
+    """Return the number of records of a group for a codec with a causal network, by the bytes that some records take.
 
     Parameters
     ----------
@@ -34,13 +34,10 @@ def causal_chunk_records(source: Source, layout: Layout, codec: FrozenCodec, gri
     """
     assert codec.causal is not None
     n_values, is_lossless = math.prod(codec.shape), grid.max_error == 0
-    known = (n_values, codec.n_symbols, codec.causal.work)
-    n = bounded_chunk_records(*known, is_lossless=is_lossless)
-    if n < len(source) * layout.n_records and n_values <= MOST_VALUES:
+    coded_bytes = math.inf
+    if n_values <= MOST_VALUES:
         coded_bytes = _coded_bytes(source, layout, codec, grid)
-        n = bounded_chunk_records(*known, is_lossless=is_lossless, coded_bytes=coded_bytes)
-    # Chunks of whole items can be saved one by one.
-    return n - n % layout.n_records if layout.n_records < n else n
+    return coded_group_records(n_values, codec.causal.work, is_lossless=is_lossless, coded_bytes=coded_bytes)
 
 
 def _coded_bytes(source: Source, layout: Layout, codec: FrozenCodec, grid: ErrorBound) -> float:
