@@ -126,12 +126,17 @@ def main() -> None:
             continue
         found[name] = measure(lines)
         print(name, json.dumps(found[name]), flush=True)
+        write(found)
+    print("\n".join([*_table(found), *_means(found)]))
+
+
+def write(found: dict[str, Any]) -> None:
+    """Write the results so far, so that an interrupted run can go on with the sets that are left."""
     machine = {"processor": platform.machine(), "python": platform.python_version(), "zstandard": zstandard.__version__}
     result = {"machine": machine, "date": datetime.now(UTC).date().isoformat(), "sets": found}
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    (HERE / "text.json").write_text(json.dumps(result, indent=2) + "\n")
     command = f"`python bench/text/run.py`, {result['date']}."
     (HERE / "text.md").write_text("\n".join([*_table(found), "", *_means(found), "", command, ""]))
-    print("\n".join([*_table(found), *_means(found)]))
 
 
 if __name__ == "__main__":

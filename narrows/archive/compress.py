@@ -82,10 +82,10 @@ def compress(
     path : path-like
         The archive to write, usually ``something.narrows``.
     model : Autoencoder or path, optional
-        A fitted model, or a model file. Without a model, `data` are texts, which are restored byte for byte, or one array
-        with 1 to 31 axes, a field within `max_error` or `lossless`: each value is predicted from its neighbours along all
-        axes. Restoring them needs no other file. `psnr`, `bytes_per_record`, `quality`, `overlap`, `embed_model`,
-        `chunk_records` and `append` need a model.
+        A fitted model, or a model file. Without a model, `data` are texts, which are restored byte for byte, or one
+        array with 1 to 31 axes, a field within `max_error` or `lossless`: each value is predicted from its neighbours
+        along all axes. Restoring them needs no other file. `psnr`, `bytes_per_record`, `quality`, `overlap`,
+        `embed_model`, `chunk_records` and `append` need a model.
     psnr : float, optional
         The smallest archive with at least this PSNR in dB, by a quality of the code or within a bound on errors, as
         measured on a sample of these records. The range of the PSNR is 255 for bytes, otherwise that of these records.
