@@ -14,7 +14,8 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from collections import defaultdict
+from itertools import combinations
 from pathlib import Path
 from subprocess import PIPE, CompletedProcess
 
@@ -29,7 +30,6 @@ settings.register_profile(
 )
 settings.load_profile("tests")
 
-LIGHT_COMPRESSION = {"compress_level": 1}
 MNIST_AT = [os.environ.get("NARROWS_DATA"), Path(__file__).resolve().parents[2] / "shared" / "data"]
 
 
@@ -54,6 +54,31 @@ def _only_outcomes(send):
             send(name, **message)
 
     return send_outcomes
+
+
+@pytest.hookimpl(tryfirst=True)  # before slow tests are left out
+def pytest_collection_modifyitems(items):
+    """Mark combinations of parameters as slow, where a test has the mark ``pairs`` and others have all their pairs."""
+    by_test = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("pairs"):
+            by_test[item.nodeid.partition("[")[0]].append(item)
+    for of_test in by_test.values():
+        for item in _without_a_pair_of_their_own(of_test):
+            item.add_marker(pytest.mark.slow)
+
+
+def _without_a_pair_of_their_own(items):
+    """Return the tests that are left when those with the most pairs of parameters that no other has were taken."""
+    pairs = {
+        item: set(combinations(sorted((name, id(value)) for name, value in item.callspec.params.items()), 2))
+        for item in items
+    }
+    missing = set().union(*pairs.values())
+    while missing:
+        best = max(pairs, key=lambda item: len(pairs[item] & missing))  # the first of several
+        missing -= pairs.pop(best)
+    return list(pairs)
 
 
 def pytest_collection_finish(session):
@@ -249,24 +274,17 @@ def few_settings(monkeypatch):
 
 
 @pytest.fixture
-def lightly_compressed_png(monkeypatch):
-    """Compress drawings as PNG in less time, to larger files of the same pixels, for tests that don't look at bytes."""
+def coarse_pictures(monkeypatch):
+    """Draw with a quarter of the dots an inch, labels where they come to lie, for tests that don't look at pixels."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     from narrows.pictures import saving
 
-    style = saving.style
-
-    @contextmanager
-    def style_and_light_compression():
-        from matplotlib import image
-
-        imsave = image.imsave
-        with style(), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(
-                image, "imsave", lambda *args, **how: imsave(*args, **how | {"pil_kwargs": LIGHT_COMPRESSION})
-            )
-            yield
-
-    monkeypatch.setattr(saving, "style", style_and_light_compression)
+    write = saving._write
+    monkeypatch.setattr(
+        saving, "_write", lambda figure, file, suffix, dpi: write(figure, file, suffix, (dpi or figure.dpi) / 4)
+    )
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda self, figure: None)
 
 
 @pytest.fixture

@@ -214,7 +214,7 @@ def test_a_fitted_model_stays_what_it_is_when_parameters_are_changed(labelled, t
     model.set_params(conditional=True).reconstruct(test.values)
 
 
-@pytest.mark.usefixtures("few_settings", "few_digits", "lightly_compressed_png")
+@pytest.mark.usefixtures("few_settings", "few_digits", "coarse_pictures")
 def test_it_works_on_the_command_line(labelled, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     narrows.recipe("conditional-vae", training__epochs=1, random_state=0).fit(labelled[0]).save("m.safetensors")

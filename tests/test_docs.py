@@ -45,7 +45,7 @@ def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         exec(compile(block, "README.md", "exec"), names)
 
 
-@pytest.mark.usefixtures("few_settings", "few_digits", "lightly_compressed_png")
+@pytest.mark.usefixtures("few_settings", "few_digits", "coarse_pictures")
 def test_readme_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (block,) = snippets(README, "sh")
@@ -62,7 +62,7 @@ def quick(line: str, more: str = "--epochs 1") -> list[str]:
     return arguments if arguments[0] != "train" else [*arguments, *more.split()]  # what is said last counts
 
 
-@pytest.mark.usefixtures("few_digits", "lightly_compressed_png")
+@pytest.mark.usefixtures("few_digits", "coarse_pictures")
 def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits) -> None:
     monkeypatch.chdir(tmp_path)
     images = large_digits[0][:40]
@@ -86,7 +86,7 @@ def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.Mon
     assert np.load("some.npy").shape == (10, 8, 8)
 
 
-@pytest.mark.usefixtures("few_digits", "lightly_compressed_png")
+@pytest.mark.usefixtures("few_digits", "coarse_pictures")
 def test_the_commands_and_the_python_on_new_records_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On few of the small digits: what is tested is that they are as shown, not how good they get."""
     monkeypatch.chdir(tmp_path)
@@ -118,7 +118,7 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits: A
     return tmp_path
 
 
-@pytest.mark.usefixtures("few_settings", "lightly_compressed_png")
+@pytest.mark.usefixtures("few_settings", "coarse_pictures")
 @pytest.mark.parametrize("page", ["classics.md", "documents.md"])
 def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With PCA, which is drawn and compared with; what else is measured takes longer than all training here."""

@@ -38,6 +38,7 @@ USES = {
 }
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("bottleneck", ["plain", "gaussian"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("use", USES)

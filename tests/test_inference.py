@@ -65,6 +65,7 @@ def test_threads_that_share_the_batches_come_to_the_same_bits(n_threads, rng, mo
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
 @pytest.mark.parametrize(

@@ -43,7 +43,13 @@ def test_the_list_of_recipes_has_the_descriptions_of_their_functions():
     assert list(SUMMARIES.items()) == list(described.items())
 
 
-@pytest.mark.parametrize("name", ["cvae", "vae", "beta-vae", "conditional-vae", "vq-vae", "wae"])
+LIKE_VAE = ["beta-vae", "conditional-vae"]  # the same network with the same settings of its training
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cvae", "vae", "vq-vae", "wae", *(pytest.param(name, marks=pytest.mark.slow) for name in LIKE_VAE)],
+)
 def test_generative_recipes_stay_finite_at_ten_times_their_learning_rate(name):
     """Two hundred steps, and what is measured and drawn then."""
     train, test = (narrows.data.open(f"digits:{split}").take(np.arange(100)) for split in ("train", "test"))

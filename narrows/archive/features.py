@@ -24,8 +24,8 @@ class Feature(IntFlag):
     PARTS = 1 << 3  # the model is named and stored in parts
     WINDOWS = 1 << 4  # records are windows of series, whose steps are restored
     DECIMALS = 1 << 5  # values of series are decimals, stored as integers or nearly
-    GROUPS = 1 << 6  # a causal network codes groups of records one by one
-    TEXT = 1 << 7  # records are pieces of texts, as symbols of bytes
+    TEXT = 1 << 6  # records are pieces of texts, as symbols of bytes
+    GROUPS = 1 << 7  # a causal network codes groups of records one by one
 
 
 READ = (

@@ -37,12 +37,12 @@ def choose(
     if held_out is None:  # by request, or because there are too few records to trust a network
         is_by_request = not is_auto or settings.validation is not None
         return None, chain if is_by_request else linear_chain(chain, settings, source, records, seed).eval()
-    comparison = compare_with_pca(chain, linear_chain(chain, settings, source, records, seed), held_out)
+    linear = linear_chain(chain, settings, source, records, seed)
+    comparison = compare_with_pca(chain, linear, held_out)
     if comparison.is_better or not is_auto:
         return comparison, chain
-    # Data that the user held out must not be learned from.
-    learned_from = records.only(None) if settings.validation is None else records
-    linear = linear_chain(chain, settings, source, learned_from, seed)
+    if settings.validation is None:  # data that the user held out must not be learned from
+        linear = linear_chain(chain, settings, source, records.only(None), seed)
     return replace(comparison, keeps_network=False), linear.eval()
 
 

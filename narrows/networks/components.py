@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,6 +86,9 @@ def _rows_of_sample(batches: Callable[[], Iterable[Tensor]]) -> Tensor | None:
     return torch.from_numpy(np.sort(rng(0, Stream.COMPONENTS_ROWS).choice(n, most, replace=False)))
 
 
+_last: tuple[tuple[Any, ...], Components] | None = None  # arguments of `components_of`, as a digest, and its result
+
+
 def components_of(
     records: Tensor, n_components: int, missing: Tensor | None = None, weights: Tensor | None = None
 ) -> Components:
@@ -99,8 +104,26 @@ def components_of(
 
     Notes
     -----
-    Runs on one thread: the number of threads changes the last bits of sums, and thus the initial weights.
+    Runs on one thread: the number of threads changes the last bits of sums, and thus the initial weights. The last
+    result is kept: a fit needs the components of its records for the network, and for the linear autoencoder that it is
+    compared with.
     """
+    global _last  # noqa: PLW0603
+    arguments = n_components, *map(_digest, (records, missing, weights))
+    last = _last
+    if last is None or last[0] != arguments:
+        last = _last = arguments, _components_of(records, n_components, missing, weights)
+    return last[1]
+
+
+def _digest(values: Tensor | None) -> tuple[Any, ...] | None:
+    """Return dtype, shape and a hash of a tensor, for which others are not mistaken."""
+    if values is None:
+        return None
+    return values.dtype, values.shape, hashlib.sha256(values.detach().cpu().numpy().tobytes()).digest()
+
+
+def _components_of(records: Tensor, n_components: int, missing: Tensor | None, weights: Tensor | None) -> Components:
     x = records.flatten(1).cpu().numpy()
     if not np.isfinite(x).all():
         raise DataError("Preprocessed values are not finite: the data are too large. Divide them by a constant.")

@@ -49,7 +49,7 @@ def path(tmp_path):
 @pytest.fixture(scope="session")
 def data(digits, large_digits, table):
     """Return test records for each model."""
-    small, large = digits[1], large_digits[1]
+    small, large = digits[1][:200], large_digits[1][:80]
     return {"codec_model": small, "map_model": large, "ladder_model": small, "table_model": table}
 
 

@@ -130,7 +130,7 @@ def test_with_a_size_a_finer_quality_may_be_taken(model, digits):
 
 
 def test_trials_know_the_effort(model, digits):
-    plain, refined = (narrows.try_qualities(digits[:40], model=model, effort=effort) for effort in (0, 9))
+    plain, refined = (narrows.try_qualities(digits[:15], model=model, effort=effort) for effort in (0, 9))
     for one, other in zip(plain.trials, refined.trials, strict=True):
         if one.quality is not None:
             assert other.psnr_db > one.psnr_db or other.n_bytes < one.n_bytes

@@ -140,18 +140,18 @@ def test_a_bit_of_the_future_is_refused_by_its_number_and_by_who_wrote_it():
 
 @pytest.mark.parametrize("version", [None, 7, "x" * 10_000])
 def test_a_version_that_is_none_makes_no_difference(version):
-    with pytest.raises(ArchiveError, match="feature 7") as raised:
-        features.check_features(1 << 7, {"narrows": version})
+    with pytest.raises(ArchiveError, match="feature 30") as raised:
+        features.check_features(1 << 30, {"narrows": version})
     assert len(str(raised.value)) < 200
 
 
 def test_all_of_an_archive_of_the_future_is_refused(ladder_model, digits, path, tmp_path):
     narrows.compress(digits[1][:9], path, model=ladder_model)
-    with_bits(path, 1 << 9)
+    with_bits(path, 1 << 30)
     for read in (narrows.restore, narrows.open_archive):
-        with pytest.raises(ArchiveError, match="feature 9"):
+        with pytest.raises(ArchiveError, match="feature 30"):
             read(path, model=ladder_model)
-    with pytest.raises(ArchiveError, match="feature 9"):
+    with pytest.raises(ArchiveError, match="feature 30"):
         narrows.compress(digits[1][:9], path, model=ladder_model, append=True)
 
 

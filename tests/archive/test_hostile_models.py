@@ -11,7 +11,7 @@ from narrows.codec import FrozenCodec
 from narrows.errors import ModelFileError
 
 
-@pytest.mark.parametrize("n", [60, pytest.param(300, marks=pytest.mark.slow)])  # the first 60 of the 300
+@pytest.mark.parametrize("n", [40, pytest.param(300, marks=pytest.mark.slow)])  # the first 40 of the 300
 def test_damaged_models(fuzz_models, n):
     started = time.perf_counter()
     counts = fuzz_models.run(n, 100)

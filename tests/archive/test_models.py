@@ -63,6 +63,7 @@ def test_the_model_has_several_qualities(model):
     assert len(model["frozen"].qualities) > 1  # so that what an archive carries is never the whole model
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("form", GIVEN)
 def test_the_right_model_opens_every_archive(model, embed, archive, form):
     path, how = archive

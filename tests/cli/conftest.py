@@ -77,9 +77,16 @@ def archive(narrow_archive):
     return "digits.narrows"
 
 
+@pytest.fixture
+def fine_pictures():
+    """Draw pictures as users get them, for tests that look at their pixels."""
+
+
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(tmp_path, monkeypatch, lightly_compressed_png):
+def _in_a_folder_of_its_own(tmp_path, monkeypatch, request):
     monkeypatch.chdir(tmp_path)
+    if "fine_pictures" not in request.fixturenames:
+        request.getfixturevalue("coarse_pictures")
 
 
 @pytest.fixture

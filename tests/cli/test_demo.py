@@ -27,7 +27,7 @@ def short_training(monkeypatch):
     monkeypatch.setattr(package, "recipe", lambda name, **changes: recipe(name, training__epochs=3, **changes))
 
 
-@pytest.mark.usefixtures("short_training", "few_digits")
+@pytest.mark.usefixtures("short_training", "few_digits", "fine_pictures")
 def test_the_demo_writes_model_pictures_archives_and_report_and_what_it_prints_works(narrows):
     result = narrows("demo")
     assert {path.name for path in Path("demo").iterdir()} == {*FILES, "README.txt"}

@@ -57,6 +57,7 @@ def test_a_model_that_never_saw_noise_works_with_a_remark(narrows, model):
     assert quiet.stderr == ""
 
 
+@pytest.mark.usefixtures("fine_pictures")
 def test_demo_noise_draws_three_rows_and_prints_a_table(demo):
     said = demo(output="x.png").stdout.splitlines()
     assert said[0] == "x.png"

@@ -24,6 +24,7 @@ def test_samples_are_those_of_the_model(narrows, model):
     np.testing.assert_array_equal(np.load("samples.npy"), package.load(model).sample(30, random_state=5))
 
 
+@pytest.mark.usefixtures("fine_pictures")
 def test_samples_are_drawn_as_a_grid(narrows, model):
     assert narrows("generate", "-m", model, "-o", "samples.png").stdout == "samples.png\n"
     with Image.open("samples.png") as picture:

@@ -15,6 +15,7 @@ def size(path):
         return image.size
 
 
+@pytest.mark.usefixtures("fine_pictures")
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_draws_a_picture_of_its_own(kind, narrows, model):
     result = narrows("picture", "digits:test", "-m", model, "-o", "x.png", "--kind", kind)

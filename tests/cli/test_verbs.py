@@ -35,9 +35,10 @@ def test_there_is_a_call_of_every_verb():
 
 
 @pytest.mark.parametrize("verb", CALLS)
-def test_verb(verb, narrows, model, small_demo):
+def test_verb(verb, narrows, model, small_demo, monkeypatch):
     if verb == "export":
         pytest.importorskip("onnx")
+    monkeypatch.setattr("narrows.cli.demo._write", lambda *_: None)  # pictures take most of the time of a demo
     np.save("codes.npy", np.zeros((3, 4), np.float32))
     np.save("series.npy", np.arange(100) % 7)
     if "digits.narrows" in CALLS[verb]:

@@ -62,6 +62,7 @@ LISTS = {
 }
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shift", [0, 1, 7, 20])
 @pytest.mark.parametrize("name", LISTS)

@@ -87,6 +87,7 @@ def test_every_kind_is_tested():
 every_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 
 
+@pytest.mark.pairs
 @every_model
 @pytest.mark.parametrize("n_lanes", [None, 1, 7, 200])
 @pytest.mark.parametrize("n", [0, 1, 6, 200, 431])

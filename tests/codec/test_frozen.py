@@ -98,7 +98,7 @@ def test_what_carries_the_whole_numbers_makes_no_difference(model):
         for backend in ("float64", "int64", "torch"):
             assert codec.decode(symbols, quality, backend=backend).tobytes() == usual.tobytes(), backend
         for size in (1, 7, 200):
-            n = min(200, 40 * size)
+            n = min(200, 10 * size)
             pieces = [codec.decode(symbols[start : min(start + size, n)], quality) for start in range(0, n, size)]
             assert np.concatenate(pieces).tobytes() == usual[:n].tobytes(), f"batches of {size}"
         for n_threads in (1, 2):

@@ -59,6 +59,7 @@ def required(chain, limit, monkeypatch):
     return numbers[0] if limit == "_MOST_WEIGHTS" else numbers[0] + program.VALUE_WORK * numbers[1]
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("bottleneck", [Plain(), VectorQuantised(n_codes=8)])
 @pytest.mark.parametrize(
     ("network", "option"),

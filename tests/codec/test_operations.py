@@ -117,6 +117,7 @@ def plain_rescale(operation, x):
     ]
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("shift", [0, 1, 15, 24])
 @pytest.mark.parametrize(("n_in", "n_out"), [(1, 1), (5, 3), (70, 9)])
@@ -144,6 +145,7 @@ def test_convolution(maps, n_out, kernel, padding, backend):
     np.testing.assert_array_equal(run(operation, x, backend=backend), plain_convolution(operation, x))
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("n_out", [1, 5])
 @pytest.mark.parametrize(
@@ -253,6 +255,7 @@ def plain_lstm(operation, record):
     return [states]
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("scales", [(14, 12), (1, 16), (20, 0), (17, 32)])
 @pytest.mark.parametrize("rows", [3, 4, "lstm"])

@@ -92,6 +92,7 @@ def test_in_whole_numbers_it_costs_what_it_said_in_floats(learned):
     assert n_bits == pytest.approx(expected, rel=0.03)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize(("shape", "dtype"), [((12, 10), "u1"), ((12, 10, 3), "u1"), ((12, 10), "?")], ids=str)
 @pytest.mark.parametrize("n_hidden", [1, 7, 40])
 @pytest.mark.parametrize("learning_rate", [1e-3, 0.1])

@@ -32,6 +32,7 @@ def n_images(figure):
     return sum(len(axes.images) for axes in figure.axes)
 
 
+@pytest.mark.usefixtures("coarse_pictures")
 def test_records_are_arrays_names_or_sources(model, x):
     for data in (x, narrows.data.open(x), "digits:test"):
         assert n_images(drawing.draw_reconstructions(model, data, n=2)) == 4
@@ -114,6 +115,7 @@ def test_a_classifier_has_filters_and_curves(classifier):
     assert drawing.draw_curves(classifier).axes
 
 
+@pytest.mark.usefixtures("coarse_pictures")
 def test_a_model_without_corruption_has_no_picture_of_denoising_and_one_number_no_map(x):
     plain = Autoencoder(1, network=Dense(widths=(8,)), training=Training(epochs=1), random_state=0).fit(x)
     with pytest.raises(InvalidParameterError, match="trained without corruption"):
@@ -133,7 +135,7 @@ def test_the_weights_of_the_first_layer_are_those_of_records_alone(x):
     assert drawing.first_layer_weights(fit(network=Convolutional(channels=(4,)))).shape[:2] == (4, 1)
 
 
-@pytest.mark.usefixtures("lightly_compressed_png")
+@pytest.mark.usefixtures("coarse_pictures")
 def test_a_report_names_file_and_command_if_they_are_given(model, x):
     page, bare = model_report(model, x, path="m.safetensors", command="narrows picture", n=2), model_report(model, x)
     for text in ("<dt>model</dt><dd>m.safetensors</dd>", "<code>narrows picture</code>"):

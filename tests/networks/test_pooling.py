@@ -61,6 +61,7 @@ def repeated(y, stride, size):
 # Pooling and the ways back
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
 @pytest.mark.parametrize("n_values", [1000, 2])
 @pytest.mark.parametrize("stride", STRIDES)

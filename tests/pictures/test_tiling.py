@@ -24,6 +24,7 @@ def tile_by_loops(images, tile, spacing, scale_each, fill):
     return raster
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("colour", [(), (3,)], ids=["grey", "colour"])
 @pytest.mark.parametrize("scale_each", [True, False])
 @pytest.mark.parametrize("spacing", [0, 1, 3])

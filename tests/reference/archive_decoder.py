@@ -39,8 +39,8 @@ HEADER_DICTIONARY = (
     )
 )
 MODEL, RECORDS, INDEX = 1, 2, 3
-TILES, BOUND, PARTS, GROUPS = 1, 2, 8, 64  # bits of features that a reader must understand
-LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS, BYTES = 1, 2, 3, 4, 5, 8, 9, 10, 11
+TILES, BOUND, PARTS, GROUPS = 1, 2, 8, 128  # bits of features that a reader must understand
+LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, BYTES, CAUSAL_GROUPS, LEVEL_GROUPS = 1, 2, 3, 4, 5, 8, 9, 10, 11
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
 SIGMOID = np.array([round(65536 / (1 + math.exp(-z / 128))) for z in range(-2048, 2049)])

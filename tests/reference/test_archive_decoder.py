@@ -592,6 +592,7 @@ def in_groups_on_the_code(records, decoded, _n_code, grid, causal, *, group_reco
     return encode_groups(records, decoded, grid, causal, group_records)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("way", [causally, causally_on_the_code, in_groups, in_groups_on_the_code])
 @pytest.mark.parametrize("bound", [0, 3])
 def test_images_under_a_network(tmp_path, monkeypatch, with_network, bound, way):

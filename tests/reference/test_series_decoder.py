@@ -55,6 +55,7 @@ def assert_same(path, whole, model=None):
     np.testing.assert_array_equal(decoder.times(path, blob), whole.times.ticks)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("irregular", [True, False])
 @pytest.mark.parametrize("how", [{"lossless": True}, {"max_error": 0.03}, {"max_error": 2.0}])

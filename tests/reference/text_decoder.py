@@ -11,7 +11,7 @@ from pathlib import Path
 from archive_decoder import Array, read_records, require
 from series_decoder import column, metadata
 
-TEXT = 128  # a bit of features
+TEXT = 64  # a bit of features
 PIECES = 3  # the content of a column
 
 

@@ -129,7 +129,7 @@ def test_some_damaged_and_forged_files():
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    counts = module.run(40)
+    counts = module.run(25)
     assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError"}
 
 

@@ -173,6 +173,7 @@ def test_every_shard_of_every_step_has_noise_of_its_own(n_shards, monkeypatch):
 # Interruptions
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("stop_after", [1, 3, 4, 6])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_run_is_resumed_to_the_bit_with_any_number_of_threads(

@@ -52,7 +52,7 @@ def test_there_is_a_score_for_every_step_and_the_threshold_separates_the_outlier
 
 
 def test_of_noise_at_most_one_percent_are_outliers():
-    noise = np.random.default_rng(0).normal(size=(8, 3000))
+    noise = np.random.default_rng(0).normal(size=(4, 3000))
     assert np.mean([score_series(one, window=32).is_outlier.mean() for one in noise]) <= 0.01
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.parts.byte_reader import ByteReader, pack_number
-from narrows.codec.parts.forms import FORMS, PER_VALUE, components, scales_of
+from narrows.codec.parts.forms import FORMS, PER_VALUE, components, components_of_all, scales_of
 from narrows.codec.rans import MAX_LANES, MAX_ROWS, Message
 from narrows.codec.residual.contract import Intervals, Lattice, Residual, Run, decode, encode
 from narrows.codec.residual.mixture import MAX_WINDOW, N_SCALES, PRECISION, Mixture
@@ -217,13 +217,25 @@ def _best_form(
 ) -> tuple[float, _Model, NDArray[np.int64]]:
     """Return the form with the fewest bits, estimated on some of the numbers, after these bits."""
     step = -(-values.size // _SAMPLE) | 1  # odd, so that all columns are sampled
-    scales = (scales_of(levels) + offsets[:, None]).ravel()[::step]
+    scales = np.clip(scales_of(levels) + offsets[:, None], 0, N_SCALES - 1).ravel()[::step]
     coarse = (values >> model.raw_bits).ravel()[::step]
+    scales, coarse, counts = _distinct(scales, coarse, model)
+    lows = np.full(len(FORMS) * len(scales), model.low, np.int64)
+    mixture = Mixture(*components_of_all(scales), lows, model.window)
+    _, frequencies, escaped = mixture.intervals(np.tile(coarse, len(FORMS)))
+    costs = PRECISION - np.log2(frequencies.astype(np.float64)) + _ESCAPE_BITS * escaped
+    bits = (costs.reshape(len(FORMS), -1) @ counts) * (values.size / counts.sum())
     more = model.raw_bits * values.size + _OFFSET_BITS * np.count_nonzero(offsets)
-    found = []
-    for form in range(len(FORMS)):
-        one = replace(model, form=form)
-        _, frequencies, escaped = one.mixture(scales).intervals(coarse)
-        bits = PRECISION * len(coarse) - np.log2(frequencies.astype(np.float64)).sum() + _ESCAPE_BITS * escaped.sum()
-        found.append((float(bits) * values.size / len(coarse) + more, one, offsets))
-    return min(found, key=lambda one: one[0])
+    form = int(bits.argmin())
+    return float(bits[form]) + more, replace(model, form=form), offsets
+
+
+def _distinct(
+    scales: NDArray[np.int64], coarse: NDArray[np.int64], model: _Model
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the pairs of a scale and a coarse number that occur, and how often; all escapes count as one number."""
+    window, lowest = model.window, int(scales.min())
+    inside = (coarse >= model.low) & (coarse < model.low + window - 1)
+    counts = np.bincount((scales - lowest) * window + np.where(inside, coarse - model.low, window - 1))
+    (pairs,) = counts.nonzero()
+    return pairs // window + lowest, pairs % window + model.low, counts[pairs]

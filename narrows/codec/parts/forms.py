@@ -6,12 +6,14 @@ magnitude of the numbers around, which gives the index of a scale of `narrows.co
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.residual.mixture import N_SCALES, TOTAL
 
-__all__ = ["FORMS", "LEVELS", "PER_VALUE", "WIDTHS", "components", "scales_of"]
+__all__ = ["FORMS", "LEVELS", "PER_VALUE", "WIDTHS", "components", "components_of_all", "scales_of"]
 
 PER_VALUE = 256
 """Mean magnitudes are in units of 1/256."""
@@ -53,3 +55,25 @@ def components(form: int, scales: NDArray[np.int64]) -> tuple[NDArray[np.int32],
         means * WIDTHS[scales] + (1 << 11) >> 12,
         np.clip(scales + offsets, 0, N_SCALES - 1).astype(np.int32),
     )
+
+
+def components_of_all(
+    scales: NDArray[np.int64],
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32]]:
+    """Return weights, means and scales, each (K, forms · n), of the mixtures of all forms, one form after the other.
+
+    Forms with fewer components than others have components of weight 0.
+    """
+    weights, means, indices = (table[:, :, scales].reshape(len(table), -1) for table in _OF_ALL_FORMS)
+    return weights, means, indices
+
+
+def _of_all_forms() -> list[NDArray[Any]]:
+    """Return the tables of `components_of_all` for all scales, each (K, forms, scales)."""
+    of_forms = [components(form, np.arange(N_SCALES)) for form in range(len(FORMS))]
+    most = max(len(weights) for weights, _, _ in of_forms)
+    padded = [[np.pad(one, ((0, most - len(one)), (0, 0))) for one in of_form] for of_form in of_forms]
+    return [np.stack(tables, axis=1) for tables in zip(*padded, strict=True)]
+
+
+_OF_ALL_FORMS = _of_all_forms()

@@ -308,6 +308,7 @@ def test_networks_that_need_more_than_32_bits_are_decoded_too(rng, loops):
     assert np.array_equal(decode(model.start(lattice), encode(model.start(lattice), values)), values)
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("batch", [1, 7, 512])
 def test_the_same_bytes_in_any_batch_with_any_number_of_threads(rng, loops, batch, n_threads):

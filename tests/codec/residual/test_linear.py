@@ -161,6 +161,7 @@ def test_any_number_of_threads_reads_the_same(n_threads):
     assert hashlib.sha256(again.data).digest() == hashlib.sha256(kept.data).digest()
 
 
+@pytest.mark.pairs
 @pytest.mark.parametrize("dtype", ["?", "u1", "i8", "u8", "f2", "f4", "f8"])
 @pytest.mark.parametrize("value", [0, 1, "highest"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 30), (200, 1, 6, 1)])
