@@ -13,9 +13,10 @@ from narrows.pictures import filters
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 VARIATIONAL = (-104.2, 79.5, 24.7, 99.1, 0.1824, 21)
+TEXTS = (48_213, 0.993, 0.912, 1.874, 31.5)
 CODEBOOK = (88.5, 126)
 USUAL = (10_000, 1_234, 3.0042, 2.5, 0.003832, 24.1667, 0.08251, None, 97.5, 13.87, 10.5, 12.25, 0.0134)
-ALL_METRICS = dict(zip(METRICS, (*USUAL, *VARIATIONAL, *CODEBOOK), strict=True))
+ALL_METRICS = dict(zip(METRICS, (*USUAL, *VARIATIONAL, *TEXTS, *CODEBOOK), strict=True))
 
 
 class Page(HTMLParser):
@@ -94,6 +95,11 @@ def test_every_metric_has_its_value_unit_and_meaning(html):
         "nll_nats_per_record": "99.1 nats",
         "bits_per_dimension": "0.1824 bits",
         "active_units": "21",
+        "bytes": "48,213",
+        "characters_right": "0.993",
+        "records_right": "0.912",
+        "bits_per_byte": "1.874 bits",
+        "code_bits_per_record": "31.5 bits",
         "codebook_perplexity": "88.5",
         "codewords_in_use": "126",
     }
