@@ -86,7 +86,7 @@ def test_every_byte_of_a_block_header_is_checked(at):
         (b"\x40\1" + bytes(6) + b'{"__metadata', ArchiveError, "it is a .safetensors file, the format of models, not"),
         (b"\x89NRW\n\x1a\n" + bytes(13), CorruptArchiveError, "line endings"),
         (layout.MAGIC + b"\1", CorruptArchiveError, "truncated"),
-        (layout.MAGIC + struct.pack("<HHII", 2, 0, 0, 9), ArchiveError, r"format 2\.0.*Upgrade"),
+        (layout.MAGIC + struct.pack("<HHII", 3, 0, 0, 9), ArchiveError, r"format 3\.0.*Upgrade"),
         (layout.MAGIC + struct.pack("<HHII", 1, 0, 0, 99), CorruptArchiveError, "more than"),
         (layout.MAGIC + struct.pack("<HHII", 1, 0, 0, 1 << 31), CorruptArchiveError, "more than"),
     ],
