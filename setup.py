@@ -22,6 +22,7 @@ setup(
                     "_lines",
                     "_interpolation",
                     "_neighbours",
+                    "_bisection",
                     "_text_tables",
                     "_text",
                 )

@@ -8,6 +8,7 @@ import zlib
 from types import TracebackType
 from typing import Self
 
+from narrows.archive.packing import MOST_PACKED_BYTES, PACKED, unpack
 from narrows.errors import ArchiveError, CorruptArchiveError, DataNotFoundError
 from narrows.io.files import as_path
 from narrows.io.pipes import StandardInput
@@ -51,7 +52,24 @@ class ByteFile:
             if isinstance(error, DataNotFoundError):
                 raise
             raise ArchiveError(f"{self.path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
-        self.size = os.fstat(self._file.fileno()).st_size
+        self.size = self.stored_bytes = os.fstat(self._file.fileno()).st_size
+        self._unpacked = self._unpack()
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the file is a packed archive; `size` and `read` are of what it stands for."""
+        return self._unpacked is not None
+
+    def _unpack(self) -> bytes | None:
+        """Return what a packed archive stands for; None for other files, and for damaged ones."""
+        if not len(PACKED) <= self.size <= MOST_PACKED_BYTES or self._read(0, len(PACKED)) != PACKED:
+            return None
+        try:
+            unpacked = unpack(self._read(0, self.size))
+        except (ArchiveError, CorruptArchiveError):
+            return None
+        self.size = len(unpacked)
+        return unpacked
 
     def end_at(self, size: int) -> None:
         """Ignore all bytes from `size` on."""
@@ -67,6 +85,10 @@ class ByteFile:
         """
         if offset < 0 or n < 0 or offset + n > self.size:
             raise CorruptArchiveError(f"it is truncated: it has {self.size:,} bytes, but needs {offset + n:,}")
+        return self._read(offset, n) if self._unpacked is None else self._unpacked[offset : offset + n]
+
+    def _read(self, offset: int, n: int) -> bytes:
+        """Return bytes of the file as they are stored."""
         pieces = []
         while n > 0:
             piece = self._read_some(offset, n)

@@ -34,9 +34,16 @@ class Column(IntEnum):
     MISSING = 1  # uint8: 1 where a value is missing
     ULPS = 2  # int8: units in the last place that are added to decimals
     PIECES = 3  # int32: the number of records of a text
+    EXCEPTIONS = 4  # int64: what is added to the bits of values that are no decimals
 
 
-_DTYPES = {Column.TIMES: np.int64, Column.MISSING: np.uint8, Column.ULPS: np.int8, Column.PIECES: np.int32}
+_DTYPES = {
+    Column.TIMES: np.int64,
+    Column.MISSING: np.uint8,
+    Column.ULPS: np.int8,
+    Column.PIECES: np.int32,
+    Column.EXCEPTIONS: np.int64,
+}
 _ONE_EACH = (Column.TIMES, Column.PIECES)
 
 

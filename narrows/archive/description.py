@@ -14,7 +14,7 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.field_chunks import largest_block_error
 from narrows.archive.header import naming, read_block, read_header, read_index
 from narrows.archive.index import Index
-from narrows.archive.layout import BLOCK_BYTES, MAGIC
+from narrows.archive.layout import BLOCK_BYTES, CRC_BYTES, MAGIC
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Field, Tiling
 from narrows.archive.metadata import Metadata
@@ -157,20 +157,25 @@ def inspect(path: str | os.PathLike[str]) -> Description:
         n_chunks = sum(read_block(source, offset, end).n_bytes for offset, end in ends)
         blocks = index.entries["offset"].astype(np.int64).tolist()
         end = blocks[-1] + read_block(source, blocks[-1], source.size).n_bytes if blocks else header.n_bytes
-        n_index = source.size - end
+        n_index, n_header = source.size - end, header.n_bytes
+        n_other = source.size - n_header - n_model - n_chunks - n_index
+        if source.is_packed:  # the file has neither headers of blocks nor an index
+            n_chunks -= len(index.offsets) * (BLOCK_BYTES + CRC_BYTES)
+            n_other -= (len(blocks) - len(index.offsets)) * (BLOCK_BYTES + CRC_BYTES)
+            n_index, n_header = 0, source.stored_bytes - n_chunks - n_other
         metadata = header.metadata
         items = layout_of(metadata)
         n_items = items.n_items(index.n_records)
         return Description(
             path=source.path,
-            n_bytes=source.size,
+            n_bytes=source.stored_bytes,
             n_records=n_items,
             n_chunks=len(index.offsets),
-            header_bytes=header.n_bytes,
+            header_bytes=n_header,
             model_bytes=n_model,
             records_bytes=n_chunks,
             index_bytes=n_index,
-            other_bytes=source.size - header.n_bytes - n_model - n_chunks - n_index,
+            other_bytes=n_other,
             restored_bytes=n_items * math.prod(items.shape) * metadata.dtype.itemsize,
             metadata=metadata.to_json(),
             largest_error=_largest_error(source, index, metadata) if metadata.max_error is not None else None,

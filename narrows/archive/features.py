@@ -26,6 +26,8 @@ class Feature(IntFlag):
     DECIMALS = 1 << 5  # values of series are decimals, stored as integers or nearly
     TEXT = 1 << 6  # records are pieces of texts, as symbols of bytes
     GROUPS = 1 << 7  # a causal network codes groups of records one by one
+    READINGS = 1 << 8  # decimals are as they are after their texts were read
+    EXCEPTIONS = 1 << 9  # some values of decimals are none
 
 
 READ = (
@@ -37,6 +39,8 @@ READ = (
     | Feature.DECIMALS
     | Feature.GROUPS
     | Feature.TEXT
+    | Feature.READINGS
+    | Feature.EXCEPTIONS
 )
 """The features that this reader supports."""
 
@@ -49,6 +53,8 @@ _NEEDED_BY = {
     Feature.DECIMALS: "decimals",
     Feature.GROUPS: "coded_groups",
     Feature.TEXT: "text",
+    Feature.READINGS: "readings",
+    Feature.EXCEPTIONS: "exceptions",
 }
 """The metadata entry that requires a feature, unless it is null."""
 
@@ -61,6 +67,8 @@ _NAMES = {
     Feature.DECIMALS: "decimals",
     Feature.GROUPS: "groups that are coded one by one",
     Feature.TEXT: "text",
+    Feature.READINGS: "readings of decimals",
+    Feature.EXCEPTIONS: "exceptions from decimals",
 }
 
 

@@ -59,6 +59,7 @@ MAGIC = b"\x89NRW\r\n\x1a\n"
 BLOCK_MAGIC = b"\xb7NRB"
 END_MAGIC = b"\xb7NRWend\n"
 VERSION = (1, 0)
+_PACKED = (2, 0)
 
 MAX_METADATA_BYTES = 16 << 20
 MAX_MODEL_BYTES = 1 << 30
@@ -191,6 +192,8 @@ def size_of_header(start: bytes, n_file_bytes: int) -> int:
     if len(start) < _HEADER.size:
         raise CorruptArchiveError(f"it is truncated after {len(start)} bytes, within its header")
     _, major, minor, _, n_text = _HEADER.unpack_from(start)
+    if (major, minor) == _PACKED:  # packed archives are unpacked when they are opened, unless they are damaged
+        raise CorruptArchiveError("it is packed, and damaged: its checksum is wrong, so that nothing can be restored")
     if major != VERSION[0]:
         raise ArchiveError(
             f"it has format {major}.{minor}, but this version of narrows reads format {VERSION[0]}. Upgrade narrows"

@@ -19,6 +19,7 @@ from narrows.archive.index import Index
 from narrows.archive.layouts.windows import lengths_of
 from narrows.archive.metadata import Metadata
 from narrows.data.series.decimals import MOST_DIGITS, exact, quotient
+from narrows.data.series.readings import MOST_READINGS, after_readings
 from narrows.data.series.rows import SeriesRows
 from narrows.data.series.times import Times
 from narrows.errors import CorruptArchiveError, DataError
@@ -46,6 +47,10 @@ class ArchivedSeries:
         The values are decimals with so many digits, for each channel.
     missing, ulps : ndarray of shape (steps, *shape), or None
         As for `Decimals`.
+    readings : int
+        As for `Decimals`.
+    exceptions : ndarray of shape (steps, *shape), or None
+        As for `Decimals`.
     origin : dict
         The format that the series was read from; see `WholeSeries`.
     """
@@ -58,6 +63,8 @@ class ArchivedSeries:
     digits: tuple[int, ...] | None = None
     missing: npt.NDArray[Any] | None = None
     ulps: npt.NDArray[Any] | None = None
+    readings: int = 0
+    exceptions: npt.NDArray[Any] | None = None
     origin: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -82,6 +89,8 @@ class ArchivedSeries:
             found["decimals"] = {"digits": list(self.digits)}
             found["decimals"] |= {} if self.missing is None else {"missing": True}
             found["decimals"] |= {} if self.ulps is None else {"ulps": True}
+            found |= {"readings": self.readings} if self.readings else {}
+            found |= {} if self.exceptions is None else {"exceptions": True}
         return found
 
     def blocks(self) -> Iterator[tuple[Column, int, bytes]]:
@@ -89,6 +98,7 @@ class ArchivedSeries:
         columns: list[tuple[Column, npt.NDArray[Any] | None]] = [
             (Column.MISSING, self.missing),
             (Column.ULPS, self.ulps),
+            (Column.EXCEPTIONS, self.exceptions),
         ]
         if self.times is not None and _regular(self.times.ticks, self.lengths) is None:
             columns.insert(0, (Column.TIMES, self.times.ticks))
@@ -122,7 +132,9 @@ class ArchivedSeries:
             # The sum makes -0 to 0; a negative zero is an exception of its own.
             numbers = np.rint(np.where(unknown, 0, values) * (tens if values.ndim > 1 else tens[0])) + 0.0
             gaps = unknown if gaps is None else gaps | unknown
-        return exact(quotient(numbers, digits), gaps, None if self.ulps is None else self.ulps[places])
+        quotients = after_readings(quotient(numbers, digits), self.readings)
+        ulps, exceptions = (None if one is None else one[places] for one in (self.ulps, self.exceptions))
+        return exact(quotients, gaps, ulps, exceptions)
 
     def rows(self, steps: Any) -> SeriesRows:
         """Return what a file of some steps needs besides the values."""
@@ -174,6 +186,7 @@ class ArchivedSeries:
             times=None if self.times is None else self.times.take(kept),
             missing=None if self.missing is None else self.missing[kept],
             ulps=None if self.ulps is None else self.ulps[kept],
+            exceptions=None if self.exceptions is None else self.exceptions[kept],
         )
 
 
@@ -231,11 +244,16 @@ def read_series(
     are_digits = isinstance(digits, list) and all(type(n) is int and 0 <= n <= MOST_DIGITS for n in digits)
     if not are_digits or digits is None or len(digits) != n_channels:
         raise CorruptArchiveError(f"the 'decimals' in its metadata are not valid: {decimals!r:.120}")
+    readings = metadata.more.get("readings", 0)
+    if type(readings) is not int or not 0 <= readings <= MOST_READINGS:
+        raise CorruptArchiveError(f"the 'readings' in its metadata are not valid: {readings!r:.120}")
     return replace(
         found,
         digits=tuple(digits),
+        readings=readings,
         missing=columns.read(Column.MISSING) if decimals.get("missing") else None,
         ulps=columns.read(Column.ULPS) if decimals.get("ulps") else None,
+        exceptions=columns.read(Column.EXCEPTIONS) if metadata.more.get("exceptions") else None,
     )
 
 

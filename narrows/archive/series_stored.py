@@ -57,7 +57,7 @@ def stored_as_field(series: WholeSeries, bound: float, *, may_be_decimals: bool 
         Whether values may be stored as decimals.
     """
     decimals = series.decimals if may_be_decimals else None
-    if decimals is not None:
+    if decimals is not None and (bound == 0 or decimals.exceptions is None):
         units = _whole_units(decimals, bound)
         numbers = _narrow(decimals.numbers)
         if _takes_less(numbers, units, decimals, series.values, bound):
@@ -80,7 +80,8 @@ def stored_as_windows(series: WholeSeries, bound: float | None, *, may_be_decima
         The largest error in the units of the series; 0: lossless; None: not bounded.
     """
     decimals = series.decimals if may_be_decimals and bound is not None else None
-    if decimals is None or bound is None or np.abs(decimals.numbers).max(initial=0) > _MOST_NUMBER:
+    has_exceptions = decimals is not None and decimals.exceptions is not None and bound != 0
+    if decimals is None or bound is None or has_exceptions or np.abs(decimals.numbers).max(initial=0) > _MOST_NUMBER:
         return StoredSeries(series.values, bound, _described(series, None))
     units = [(math.floor(bound * 10.0**digits * (1 + 1e-12)), 10.0**-digits) for digits in decimals.digits]
     if bound > 0 and any(whole == 0 for whole, _ in units):  # finer than the decimals
@@ -108,10 +109,9 @@ def _takes_less(
 ) -> bool:
     """Return whether the first values take fewer bytes as decimals than as floats."""
     n_steps = max(1, _TRIED // max(1, values[:1].size))
-    sides = [decimals.missing] + ([decimals.ulps] if bound == 0 else [])
-    ours = _size(numbers[:n_steps], float(units)) + sum(
-        _size(one[:n_steps].astype(np.int8), 0) for one in sides if one is not None
-    )
+    sides: list[npt.NDArray[Any] | None] = [None if decimals.missing is None else decimals.missing.astype(np.int8)]
+    sides += [decimals.ulps, decimals.exceptions] if bound == 0 else []
+    ours = _size(numbers[:n_steps], float(units)) + sum(_size(one[:n_steps], 0) for one in sides if one is not None)
     return ours <= _size(values[:n_steps], bound)
 
 
@@ -163,5 +163,7 @@ def _described(
         digits=None if decimals is None else decimals.digits,
         missing=None if decimals is None or not has_gaps else decimals.missing,
         ulps=None if decimals is None or not keeps_ulps else decimals.ulps,
+        readings=0 if decimals is None or not keeps_ulps else decimals.readings,
+        exceptions=None if decimals is None or not keeps_ulps else decimals.exceptions,
         origin=series.origin,
     )

@@ -130,7 +130,7 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
     _check_end(source, header, _model_offsets(scanned, header), chunks, problems)
     report = Report(
         path=source.path,
-        n_bytes=source.size + n_ignored,
+        n_bytes=source.stored_bytes if source.is_packed else source.size + n_ignored,
         n_records=declared,
         n_intact=sum(block.n_records for _, block in chunks),
         n_chunks=len(chunks),

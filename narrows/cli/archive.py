@@ -179,9 +179,12 @@ def _size_lines(found: Description, chunk: str) -> list[str]:
         "model": found.model_bytes,
         count(found.n_chunks, chunk): found.records_bytes,
         "index": found.index_bytes,
-        "unused": found.other_bytes,
+        "columns" if found.field is not None else "unused": found.other_bytes,
     }
-    why = {"unused": "older indices, which remain when records are appended"}
+    why = {
+        "unused": "older indices, which remain when records are appended",
+        "columns": "of times, missing values, and last digits",
+    }
     sizes = [
         (name, f"{n_bytes:,}", f"{n_bytes / found.n_bytes:.1%}", why.get(name, ""))
         for name, n_bytes in parts.items()

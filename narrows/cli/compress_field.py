@@ -22,6 +22,7 @@ __all__ = ["compress_without_model"]
 
 _WAYS = {
     "interpolation": "by interpolation",
+    "bisection": "by bisection",
     "neighbours": "by prediction from neighbours",
     "zstd": "by zstd",
     "plain": "uncompressed",

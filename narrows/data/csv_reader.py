@@ -163,7 +163,11 @@ def read_csv(path: Path, source: str) -> CsvTable:
             read_options=arrow.ReadOptions(
                 use_threads=False, block_size=_BLOCK, column_names=names, skip_rows=int(has_names)
             ),
-            parse_options=arrow.ParseOptions(delimiter=delimiter, invalid_row_handler=refuse),
+            parse_options=arrow.ParseOptions(
+                delimiter=delimiter,
+                invalid_row_handler=refuse,
+                ignore_empty_lines=len(names) > 1,  # of a single column, an empty line is a missing value
+            ),
             convert_options=arrow.ConvertOptions(
                 column_types=dict.fromkeys(names, string()), strings_can_be_null=False, null_values=[]
             ),

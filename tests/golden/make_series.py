@@ -19,6 +19,7 @@ import torch
 import narrows
 from narrows.data.series import Times, WholeSeries
 from narrows.data.series.decimals import decimals_of
+from narrows.data.series.readings import after_readings
 from narrows.data.series.sources import source_of
 from narrows.networks import Dense
 
@@ -34,7 +35,15 @@ def series(name: str) -> WholeSeries:
     values = np.round(np.cumsum(rng.normal(size=(131, channels)), axis=0), 2) + 0.0
     if "floats" in name:
         values = values * np.pi
+    if "levels" in name:
+        values = np.array([-1.5, 0.25, 7.0, 30.0])[rng.integers(0, 4, (131, channels))]
+    if "digits" in name:
+        values = np.array([[float(f"{x:.4g}") for x in row] for row in (values * 3.21).tolist()])
+    if "readings" in name:
+        values = after_readings(values + 0.25 * (np.arange(131)[:, None] % 7 == 0), 2)
     values[3, 0] = np.nextafter(values[3, 0], 100)
+    if "exceptions" in name:
+        values[[40, 41, 77], 0] = np.e, -1e-7, 1 / 3
     if "gaps" in name:
         values[9:12, channels - 1] = np.nan
     ticks = np.cumsum(rng.integers(1, 9, 131)) if "irregular" in name else np.arange(131) * 5
@@ -53,6 +62,10 @@ ARCHIVES = {
     "field-gaps-irregular": {"lossless": True},
     "field-channels-groups-irregular": {"max_error": 0.05},
     "field-floats": {"lossless": True},
+    "field-readings-gaps": {"lossless": True},
+    "field-levels-irregular": {"lossless": True},
+    "field-digits": {"lossless": True},
+    "field-exceptions": {"lossless": True},
     "windows-code": {},
     "windows-groups-irregular": {"lossless": True},
     "windows-channels-gaps": {"max_error": 0.05},

@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import bisection_decoder
 import numpy as np
 import zstandard
 from archive_decoder import (
@@ -37,7 +38,7 @@ from archive_decoder import (
 
 FIELD, BOUND = 4, 2  # bits of features
 COLUMN = 5  # a type of blocks
-LINEAR, EXACT, ZSTD, PLAIN, INTERPOLATED, INTERPOLATED_EXACT = 1, 2, 3, 4, 6, 7
+LINEAR, EXACT, ZSTD, PLAIN, INTERPOLATED, INTERPOLATED_EXACT, BISECTED = 1, 2, 3, 4, 6, 7, 12
 FINENESS = ((16, 16, 16, 16), (16, 13, 10, 8), (16, 10, 6, 4))
 WRAP = 1 << 64
 
@@ -59,7 +60,7 @@ def read(path: str | Path) -> Array:
 
 def read_blocks(path: str | Path, known: int = 0) -> Array:
     """The array of an archive as it is stored; `known` are more features that the caller understands."""
-    data = Path(path).read_bytes()
+    data = bisection_decoder.file_bytes(path)
     field, start = parse_header(data, known)
     offset, n_records = parse_trailer(data)
     parts = [-(-n // b) for n, b in zip(field.shape, field.block, strict=True)]
@@ -125,6 +126,11 @@ def restore(payload: bytes, field: Field, shape: Shape) -> Array:
         values = values.astype(field.dtype)
     elif kind in {LINEAR, EXACT}:
         values = from_linear(data, None, grid_of(field.dtype, field.bound if kind == LINEAR else 0.0), coded)
+    elif kind == BISECTED:
+        grid = grid_of(field.dtype, 0.0)
+        units = bisection_decoder.units(data, math.prod(shape))
+        require(((units >= grid.lowest) & (units <= grid.highest)).all(), "values that the dtype does not have")
+        values = grid.values(units).reshape(coded)
     else:
         require(kind in {INTERPOLATED, INTERPOLATED_EXACT}, "a kind that is not known")
         values = Interpolation(data, field.dtype, field.bound if kind == INTERPOLATED else 0.0, coded).values

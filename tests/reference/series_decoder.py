@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 from archive_decoder import Array, Shape, parse_block_head, parse_trailer, read_records, require, take
+from bisection_decoder import file_bytes, read_again
 from field_decoder import COLUMN, Field, block_at, read_blocks, restore
 
-FIELD, WINDOWS, DECIMALS = 4, 16, 32  # bits of features
-DTYPES = ("int64", "uint8", "int8", "int32")
+FIELD, WINDOWS, DECIMALS, READINGS, EXCEPTIONS = 4, 16, 32, 256, 512  # bits of features
+DTYPES = ("int64", "uint8", "int8", "int32", "int64")
 
 
 def read(path: str | Path, model_blob: bytes | None = None) -> Array:
@@ -25,15 +26,20 @@ def read(path: str | Path, model_blob: bytes | None = None) -> Array:
     features, meta = metadata(path)
     require((features & WINDOWS != 0) == ("windows" in meta), "the bit of windows is not as it should be")
     if features & FIELD:
-        steps = read_blocks(path, DECIMALS)
+        steps = read_blocks(path, DECIMALS | READINGS | EXCEPTIONS)
     else:
-        records, tiling = read_records(path, model_blob, WINDOWS | DECIMALS)
+        records, tiling = read_records(path, model_blob, WINDOWS | DECIMALS | READINGS | EXCEPTIONS)
         require(tiling is None, "tiles are no windows")
         steps = steps_of(records, meta["windows"]["lengths"])
     if "decimals" not in meta:
         require(not features & DECIMALS, "no decimals are described")
         return steps
-    return decimals(path, steps, meta["decimals"])
+    result = decimals(path, steps, meta["decimals"], meta.get("readings", 0))
+    if meta.get("exceptions"):
+        result = (result.view(np.int64) + column(path, 4, steps.shape[1:])).view(np.float64)
+    if meta["decimals"].get("missing"):
+        result[column(path, 1, steps.shape[1:]) != 0] = np.nan
+    return result
 
 
 def times(path: str | Path, model_blob: bytes | None = None) -> Array:
@@ -49,7 +55,7 @@ def times(path: str | Path, model_blob: bytes | None = None) -> Array:
 
 def metadata(path: str | Path) -> tuple[int, dict[str, Any]]:
     """Features and metadata; their checksum is checked where the records are read."""
-    data = Path(path).read_bytes()
+    data = file_bytes(path)
     features, length = struct.unpack_from("<II", data, 12)
     return features, json.loads(data[20 : 20 + length])
 
@@ -65,7 +71,7 @@ def steps_of(records: Array, lengths: list[int]) -> Array:
     return np.concatenate(parts)
 
 
-def decimals(path: str | Path, steps: Array, described: dict[str, Any]) -> Array:
+def decimals(path: str | Path, steps: Array, described: dict[str, Any], readings: int) -> Array:
     """The decimals that steps stand for."""
     digits, flat = described["digits"], steps.reshape(len(steps), -1)
     require(len(digits) == flat.shape[1] and all(0 <= d <= 15 for d in digits), "not digits for each channel")
@@ -73,20 +79,21 @@ def decimals(path: str | Path, steps: Array, described: dict[str, Any]) -> Array
     for channel, d in enumerate(digits):
         for step, v in enumerate(flat[:, channel].tolist()):
             k = v if isinstance(v, int) else v if math.isnan(v) else float(np.rint(v * 10.0**d))
-            result[step, channel] = k / 10.0**d
+            quotient = k / 10.0**d
+            for _ in range(readings):
+                quotient = read_again(quotient)
+            result[step, channel] = quotient
     result = result.reshape(steps.shape)
     if described.get("ulps"):
         ulps = column(path, 2, steps.shape[1:])
         result = (result.view(np.int64) + ulps).view(np.float64)
         result[ulps == -128] = -0.0
-    if described.get("missing"):
-        result[column(path, 1, steps.shape[1:]) != 0] = np.nan
     return result
 
 
 def column(path: str | Path, content: int, shape: Shape) -> Array:
     """A column with a value of this shape for each step."""
-    data = Path(path).read_bytes()
+    data = file_bytes(path)
     offset, n_records = parse_trailer(data)
     n_entries = parse_block_head(take(data, offset, 32))[5]
     index, _ = block_at(data, offset, (3, 0, n_records, n_entries))

@@ -84,3 +84,16 @@ def test_series_as_windows_of_a_model(how, tmp_path):
     model = narrows.Autoencoder(3, training=narrows.Training(epochs=1), random_state=0).fit(source)
     narrows.compress(source, tmp_path / "s", model=model, **how)
     assert_same(tmp_path / "s", whole, model)
+
+
+@pytest.mark.parametrize("name", ["readings-gaps", "levels-irregular", "digits", "exceptions"])
+def test_bisected_and_packed_golden_archives(name):
+    path = HERE.parent / "golden" / "series" / f"field-{name}.narrows"
+    assert path.read_bytes()[8] == 2
+    np.testing.assert_array_equal(decoder.read(path), narrows.restore(path))
+
+
+def test_the_example_of_the_page():
+    page = (HERE.parents[1] / "docs" / "format.md").read_text().split("\n### Bisection\n")[1].split("\n## ")[0]
+    data = bytes.fromhex(page.rstrip().splitlines()[-1])
+    assert load("bisection_decoder").units(data, 6).tolist() == [1, 5, 10, 20, 36, 58]

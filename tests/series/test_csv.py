@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+import narrows
 import narrows.data
 from narrows.data.csv_reader import read_csv
 from narrows.data.series.csv_files import is_same_text, series_in_csv
@@ -183,3 +184,13 @@ def test_the_reader_knows_the_form_of_a_file(written):
 
 def test_plus_signs_and_spaces_are_read(written):
     assert series(written("t,v\n1,+1.5\n2, 2 \n"), time="t").values.tolist() == [1.5, 2.0]
+
+
+def test_empty_lines_of_a_single_column_are_missing_values(written, tmp_path):
+    text = "load\n1.5\n\n2.5\n\n\n3.5\n"
+    found = series(written(text))
+    np.testing.assert_array_equal(found.values, [1.5, np.nan, 2.5, np.nan, np.nan, 3.5])
+    assert len(series(written("a,b\n1,2\n\n3,4\n")).values) == 2  # of several columns, they are nothing
+    narrows.compress(written(text), tmp_path / "s.narrows")
+    narrows.restore(tmp_path / "s.narrows", out=tmp_path / "back.csv")
+    assert (tmp_path / "back.csv").read_text() == text

@@ -4,6 +4,7 @@
 
     INTERPOLATED         see `narrows.codec.fields.interpolated`
     INTERPOLATED_EXACT   the same, bit for bit: a tight bound can take more bytes than none
+    BISECTED             see `narrows.codec.fields.bisected`; only lossless, and only series
     LINEAR, EXACT        prediction from preceding neighbours, see `narrows.codec.residual.predicted`; small blocks only
     ZSTD, PLAIN          the values' bytes, compressed and as they are
 """
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.codec.fields.bisected import decode_bisected, encode_bisected
 from narrows.codec.fields.interpolated import decode_interpolated, encode_interpolated
 from narrows.codec.residual.chunk import decode_chunk, encode_exactly
 from narrows.codec.residual.coded import CodedResidual, Kind
@@ -49,6 +51,8 @@ def encode_block(records: NDArray[Any], grid: ErrorBound) -> CodedResidual:
     exact = ErrorBound(grid.dtype, 0)
     if not grid.is_lossless and _size(found) > _MUCH * records.nbytes:
         found.append(_interpolated(records, exact, Kind.INTERPOLATED_EXACT))
+    if grid.is_lossless and _are_series(records.shape):
+        found.append(encode_bisected(records, grid))
     if records.size <= _FEW:
         found.append(encode_predicted(records, None, grid))
         if not grid.is_lossless:
@@ -69,7 +73,14 @@ def decode_block(kind: Kind, data: bytes, grid: ErrorBound, shape: tuple[int, ..
         return decode_interpolated(data, grid, shape)
     if kind == Kind.INTERPOLATED_EXACT:
         return decode_interpolated(data, ErrorBound(grid.dtype, 0), shape)
+    if kind == Kind.BISECTED:
+        return decode_bisected(data, ErrorBound(grid.dtype, 0), shape)
     return decode_chunk(kind, data, None, grid, shape)
+
+
+def _are_series(shape: tuple[int, ...]) -> bool:
+    """Return whether records have a single axis: bisection sees no other."""
+    return sum(length > 1 for length in shape[1:]) <= 1
 
 
 def _interpolated(records: NDArray[Any], grid: ErrorBound, kind: Kind) -> CodedResidual | None:

@@ -181,6 +181,7 @@ static PyMethodDef methods[] = {
     {"causal_pop", causal_pop, METH_VARARGS, NULL},
     {"interpolate", interpolate, METH_VARARGS, NULL},
     {"neighbours", neighbours, METH_VARARGS, NULL},
+    {"bisect", bisect, METH_VARARGS, NULL},
     {"text_records", text_records, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -192,6 +192,27 @@ def causal_pop(
     decoded: _Array,
     /,
 ) -> tuple[int, int, int]: ...
+def bisect(
+    is_decoding: bool,
+    has_contexts: bool,
+    settings: tuple[int, int, int, int, int, int, int, int, int],
+    levels: _Array,
+    lags: _Array,
+    weights: _Array,
+    numbers: _Array,
+    values: _Array,
+    slots: _Array,
+    by_place: _Array,
+    by_depth: _Array,
+    spreads: _Array,
+    tails: _Array,
+    logits: _Array,
+    sigmoid: _Array,
+    rates: _Array,
+    coder: _Array,
+    data: _Array,
+    /,
+) -> None: ...
 def text_records(
     cells: _Array,
     is_old: _Array,

@@ -25,6 +25,7 @@ class Kind(IntEnum):
     BYTES = 9  # texts, by the model of bytes: lossless for any bound
     CAUSAL_GROUPS = 10  # as CAUSAL, but each group of records is a message of its own
     CAUSAL_LEVELS_GROUPS = 11  # as CAUSAL_LEVELS, in groups
+    BISECTED = 12  # bisection of the values that can occur, lossless for any bound; only fields
 
     @property
     def uses_network(self) -> bool:
