@@ -75,8 +75,8 @@ class Summary:
         Whether the model was trained with a fill value.
     chunks_kept : dict of str to int
         With an error bound, the number of chunks written by this call for each encoding: ``code and rest`` (symbols and
-        residuals), residuals predicted from ``neighbours`` or by the model's ``network``, ``zstd``, or ``plain`` bytes.
-        Empty without a bound.
+        residuals), residuals predicted from ``neighbours`` or by the model's ``network``, texts as ``bytes``,
+        ``zstd``, or ``plain`` bytes. Empty without a bound.
     is_same_text : bool or None
         Whether a CSV file that was compressed losslessly is restored byte for byte; otherwise as the same values in
         another text. None for other data.
