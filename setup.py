@@ -23,11 +23,22 @@ setup(
                     "_interpolation",
                     "_neighbours",
                     "_bisection",
+                    "_text_tables",
+                    "_text",
                 )
             ],
             depends=[
                 f"narrows/codec/kernels/{file}.h"
-                for file in ("_kernels", "_mixture", "_causal", "_layer", "_lines", "_adaptive", "_interpolation")
+                for file in (
+                    "_kernels",
+                    "_mixture",
+                    "_causal",
+                    "_layer",
+                    "_lines",
+                    "_adaptive",
+                    "_interpolation",
+                    "_text",
+                )
             ],
             extra_compile_args=[] if os.name == "nt" else FLAGS,
             py_limited_api=True,

@@ -68,12 +68,17 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
 
 
+def _axes(item):
+    """Return the names and values of a test's parameters, or of what its mark makes of them: ``pairs(axes=...)``."""
+    axes = item.get_closest_marker("pairs").kwargs.get("axes")
+    if axes is not None:
+        return sorted(axes(**item.callspec.params).items())
+    return sorted((name, id(value)) for name, value in item.callspec.params.items())
+
+
 def _without_a_pair_of_their_own(items):
     """Return the tests that are left when those with the most pairs of parameters that no other has were taken."""
-    pairs = {
-        item: set(combinations(sorted((name, id(value)) for name, value in item.callspec.params.items()), 2))
-        for item in items
-    }
+    pairs = {item: set(combinations(_axes(item), 2)) for item in items}
     missing = set().union(*pairs.values())
     while missing:
         best = max(pairs, key=lambda item: len(pairs[item] & missing))  # the first of several

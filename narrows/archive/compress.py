@@ -22,6 +22,7 @@ from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.summary import Summary
 from narrows.archive.summary_of import summary_of
 from narrows.archive.tally import ErrorTally
+from narrows.archive.texts import text_chunk_records
 from narrows.archive.writer import Writer
 from narrows.data import Source
 from narrows.data.fill import is_fill
@@ -81,10 +82,10 @@ def compress(
     path : path-like
         The archive to write, usually ``something.narrows``.
     model : Autoencoder or path, optional
-        A fitted model, or a model file. Without a model, `max_error` or `lossless` is required, and `data` is one array
-        with 1 to 31 axes, a field: each value is predicted from its neighbours along all axes. Restoring it needs no
-        other file. `psnr`, `bytes_per_record`, `quality`, `overlap`, `embed_model`, `chunk_records` and `append` need a
-        model.
+        A fitted model, or a model file. Without a model, `data` are texts, which are restored byte for byte, or one
+        array with 1 to 31 axes, a field within `max_error` or `lossless`: each value is predicted from its neighbours
+        along all axes. Restoring them needs no other file. `psnr`, `bytes_per_record`, `quality`, `overlap`,
+        `embed_model`, `chunk_records` and `append` need a model.
     psnr : float, optional
         The smallest archive with at least this PSNR in dB, by a quality of the code or within a bound on errors, as
         measured on a sample of these records. The range of the PSNR is 255 for bytes, otherwise that of these records.
@@ -271,6 +272,8 @@ def _write(
         "parts_of": plan.series or plan.texts,
         "group_records": plan.group_records,
     }
+    if source.text is not None and plan.bound is not None and writing["chunk_records"] is None:
+        writing = {**writing, "chunk_records": text_chunk_records(source.text, codec.n_symbols)}
     writing = {**planned, **writing}
     with Writer(path, codec, plan.quality, plan.metadata, **writing) as writer:
         batches = list(_batches(source, plan))

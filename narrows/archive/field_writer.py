@@ -21,6 +21,7 @@ from narrows.archive.metadata import Metadata, header_entries
 from narrows.archive.packing import MOST_PACKED_BYTES, pack
 from narrows.archive.series_stored import StoredSeries, layout_of_series, stored_as_field
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary
+from narrows.archive.text_writer import compress_texts
 from narrows.codec.fields.block import encode_block
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
@@ -66,17 +67,23 @@ def check_without_model(given: dict[str, Any]) -> None:
             )
 
 
-def _check_source(source: Source) -> None:
-    """Refuse folders of images, which have names, and text, which has no values to be predicted from neighbours."""
+def _check_no_folder(source: Source) -> None:
+    """Refuse folders of images."""
     if source.files is not None:
         raise InvalidParameterError(
             f"Without a model, an archive holds one array and no file names. {source.name} is a folder of images. "
             "Give a model (-m MODEL), or an array."
         )
-    if source.record == "text":
-        raise InvalidParameterError(
-            f"An archive of text needs a model. Train one: narrows train {source.name} -o text.safetensors"
-        )
+
+
+def _check_text(source: Source, given: dict[str, Any]) -> None:
+    """Refuse parameters that have no meaning for text, which is always restored byte for byte."""
+    for name, value in given.items():
+        if value is not None and value is not False and value != ():
+            raise InvalidParameterError(
+                f"'{name}' (--{name.replace('_', '-')}) has no meaning for the text of {source.name}, which is "
+                f"restored byte for byte. Got {name}={value!r}. Omit it."
+            )
 
 
 def compress_field(
@@ -103,7 +110,11 @@ def compress_field(
     with recorded() as warned:
         opened = data if isinstance(data, FieldSource) else open_field(data)
         source, values = opened.source, opened.values
-        _check_source(source)
+        _check_no_folder(source)
+        if source.record == "text":
+            unused = {"max_error": max_error, "fill_value": fill_value, "accept_loss": accept_loss}
+            _check_text(source, {**unused, "as_records": as_records})
+            return compress_texts(source, path, tuple(warned), force=force, threads=threads, progress=progress)
         check_fill_value(fill_value, source, is_bounded=bool(max_error))
         bound = bound_of(max_error, lossless=lossless, source=source, fill_value=fill_value, has_columns=False)
         if bound is None and opened.series is not None and source.kind in {"csv", "wav"}:

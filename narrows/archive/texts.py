@@ -12,11 +12,15 @@ import numpy.typing as npt
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.columns import Column, Columns, column_blocks
 from narrows.archive.index import Index
+from narrows.archive.layout import MAX_CHUNK_SYMBOLS
 from narrows.archive.layouts.texts import TextLayout
 from narrows.data.text import Pieces
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["ArchivedTexts", "read_texts"]
+__all__ = ["ArchivedTexts", "read_texts", "text_chunk_records"]
+
+_CHUNK_BYTES, _LEAST_RECORDS, _MOST_RECORDS = 1 << 20, 64, 1 << 14
+_MOST_VALUES = 1 << 23  # of the records of a chunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +67,14 @@ class ArchivedTexts:
         counts = np.add.reduceat(kept.astype(np.int64), self.firsts)
         origin = {name: value for name, value in self.origin.items() if name != "open_end"}
         return ArchivedTexts(counts[counts > 0], origin)
+
+
+def text_chunk_records(pieces: Pieces, n_symbols: int) -> int:
+    """Return the number of records of a lossless chunk of texts: those of about a mebibyte of text."""
+    records = int(pieces.counts.sum())
+    per_record = pieces.texts.n_bytes / max(1, records) + 1
+    wanted = max(_LEAST_RECORDS, int(_CHUNK_BYTES / per_record))
+    return max(1, min(wanted, _MOST_RECORDS, _MOST_VALUES // pieces.length, MAX_CHUNK_SYMBOLS // n_symbols))
 
 
 def read_texts(source: ByteFile, layout: TextLayout, index: Index) -> ArchivedTexts:

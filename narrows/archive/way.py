@@ -13,7 +13,7 @@ __all__ = ["WAYS", "Way", "way_name"]
 WAYS = "ways"
 """Entry of the metadata of archives: for each way that was measured, the best first, name, bytes of a record, PSNR."""
 
-_NAMES = {Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
+_NAMES = {Kind.BYTES: "bytes", Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
 
 
 @dataclass(frozen=True)

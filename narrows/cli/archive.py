@@ -48,6 +48,7 @@ WAYS = {
     "code and rest": "by the code and its residual",
     "neighbours": "by prediction from neighbours",
     "network": "by the residual model",
+    "bytes": "byte by byte, from the text before",
     "zstd": "by zstd",
     "plain": "uncompressed",
 }
@@ -119,6 +120,7 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
         If it is too damaged to be opened, or comes from a newer narrows.
     """
     import narrows.archive
+    from narrows.archive.metadata import NO_MODEL
 
     if (field := narrows.archive.inspect(path).field) is not None:
         return _about_field(narrows.archive.inspect(path), field)
@@ -127,14 +129,15 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
     is_bounded = metadata.get("max_error") is not None
     one = "record" if found.tiling is None else "tile"
     is_text = metadata.get("text") is not None
+    is_without = metadata["model"] == NO_MODEL
     restored = "of any length" if is_text else f"{number(found.restored_bytes)} bytes restored"
     rows = [
         ("archive", f"{found.path}, {found.n_bytes:,} bytes, written by narrows {metadata['narrows']}"),
         ("records" if found.tiling is None else "images", f"{_contents(found)}, {restored}"),
         ("bytes", _bytes_each(found)),
-        ("model", f"{found.model_id}, {_where(found)}"),
+        ("model", "none, and none is needed" if is_without else f"{found.model_id}, {_where(found)}"),
         *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
-        ("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}"),
+        *([] if is_without else [("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}")]),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
         *_way_rows(found),
         *([] if metadata.get("fill_value") is None else [("fill value", f"{metadata['fill_value']}, kept exactly")]),
@@ -274,10 +277,14 @@ def _contents(found: Description) -> str:
 
 def _bytes_each(found: Description) -> str:
     """Return the size of the file for each record, and how much of it is the model inside."""
+    from narrows.archive.metadata import NO_MODEL
+
     if found.bytes_per_tile is None:
         each = f"{number(found.bytes_per_record)} a record"
     else:
         each = f"{number(found.bytes_per_record)} an image, {number(found.bytes_per_tile)} a tile"
+    if found.metadata["model"] == NO_MODEL:
+        return each
     if not found.has_model:
         return f"{each}; the model's are not among them"
     alone = (found.n_bytes - found.model_bytes) / max(1, found.n_records)

@@ -50,7 +50,8 @@ frames,alpha accepts such losses.
 Without -m, DATA is one array of 1 to 4 axes or more, a field such as temperatures by time, latitude and longitude, and
 --max-error or --lossless is required. Each value is predicted from its neighbours along all axes; nothing is trained,
 and `narrows restore` needs no other file. With --as records, the first axis numbers records, and those are not
-predicted from each other.
+predicted from each other. Lines of text (.txt, .log, .jsonl) need no bound either: each byte is predicted from those
+before it in its chunk.
 
 Images larger than those that the model was trained on are cut into tiles and restored as a whole. Tiles without
 overlap may have visible seams; with --overlap they are blended.
@@ -156,12 +157,13 @@ def compress(
     it. With --max-error the error of every value is bounded, with --lossless every bit is restored. Every machine
     restores the same bytes.
 
-    Without a model, one array or series is compressed within a bound; CSV and WAV files by default losslessly.
+    Without a model, one array or series is compressed within a bound; CSV and WAV files by default losslessly. Lines of
+    text are always restored byte for byte.
     """
     if model is None and max_error is None:
-        from narrows.data.field import series_format
+        from narrows.data.field import is_lossless_file
 
-        lossless = lossless or series_format(data) is not None
+        lossless = lossless or is_lossless_file(data)
     wanted: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
     check_options(output, wanted, overlap=overlap, append=append, force=force, dry_run=dry_run)
     check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)

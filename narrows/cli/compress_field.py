@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from narrows.cli.archive import WAYS
 from narrows.cli.compressed import range_text, text_rows, yardstick_rows
 from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
 from narrows.cli.progress import show_progress
@@ -63,6 +64,9 @@ def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
     """Return the result as lines: a table, and unless quiet which kernels ran."""
     from narrows.codec.kernels import kernels_line
 
+    if summary.characters_right is not None:
+        table = [f"{summary.path}", "", *aligned(_rows_of_text(summary, opened, quiet=quiet), right=[1], indent=2)]
+        return table if quiet else [*table, "", kernels_line(summary.kernels)]
     values = opened.values
     max_error = summary.max_error if values.dtype.kind == "f" else int(summary.max_error)
     ways = ", ".join(f"{n:,} {_WAYS[way]}" for way, n in summary.chunks_kept.items())
@@ -92,3 +96,17 @@ def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
     rows.append(("largest error", number(max_error) if max_error else "0", "", "of any value, in the data's own units"))
     table = [f"{summary.path}", "", *aligned(rows, right=[1], indent=2)]
     return table if quiet else [*table, "", kernels_line(summary.kernels)]
+
+
+def _rows_of_text(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[tuple[str, str, str, str]]:
+    """Return the rows of the table for text."""
+    ways = ", ".join(f"{n:,} {WAYS[way]}" for way, n in summary.chunks_kept.items())
+    return [
+        ("texts", number(summary.records), "", f"from {opened.source.name}"),
+        ("bytes on disk", number(summary.n_bytes), "", "no model is needed to restore them"),
+        ("bytes a text", number(summary.bytes_per_record), "", ""),
+        ("ratio to raw", number(summary.ratio_to_raw), "", f"{count(summary.raw_bytes, 'byte')} uncompressed"),
+        *([] if quiet else yardstick_rows(summary)),
+        ("chunks", number(sum(summary.chunks_kept.values())), "", ways),
+        ("characters right", "100.00%", "", "restored byte for byte"),
+    ]

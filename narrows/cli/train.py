@@ -280,7 +280,7 @@ def _report(
     model: Autoencoder, output: str, validation: Source | None, warned: list[NarrowsWarning], as_json: bool
 ) -> None:
     import narrows
-    from narrows.archive.model_qualities import qualities_of, range_text
+    from narrows.archive.model_qualities import qualities_of
     from narrows.model.file import describe
     from narrows.model.inspection import durations
 
@@ -312,27 +312,34 @@ def _report(
         return
     from narrows.cli.evaluate import metric_lines
 
+    print_lines(*aligned(_rows(model, header, result)))
+    if validation is not None:
+        print_lines("", f"on {validation.name}:", *metric_lines(result["validation"], model))
+
+
+def _rows(model: Autoencoder, header: dict[str, Any], result: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows of the summary of a trained model."""
+    from narrows.archive.model_qualities import qualities_of, range_text
+
     epochs = f"{count(result['epochs'], 'epoch')} in {result['seconds']:.1f} s"
     rows = [
-        ("model", f"{output}, {result['n_bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
+        ("model", f"{result['path']}, {result['n_bytes']:,} bytes, {count(result['n_latent'], 'number')} a code"),
         ("trained", f"{epochs} on {count(result['records'], 'record')} of {model.trained_on_.name}"),
         *time_rows(result),
         ("taken for", taken_for(model.record_, model.shape_, model.record)),
-        ("loss", f"{number(kept.loss)} nats per record"),
+        ("loss", f"{number(result['loss'])} nats per record"),
     ]
-    values = values_text(header)
-    if values is not None:
+    if (values := values_text(header)) is not None:
         rows.insert(4, ("values", values))
     if result["fill_value"] is not None:
         rows.append(("missing", f"{result['fill_value']}, the fill value, does not count"))
-    if kept.validation_loss is not None:
-        rows.append(("validation", f"{number(kept.validation_loss)} nats per record"))
+    if result["validation_loss"] is not None:
+        rows.append(("validation", f"{number(result['validation_loss'])} nats per record"))
     if model.comparison_ is not None:
         rows.append(("beside PCA", comparison_text(asdict(model.comparison_))))
     if result["race"] is not None:
         rows.append(("race", race_text(result["race"])))
-    rows += kept_rows(kept.epoch, len(history))
-    rows.append(("archives", range_text(qualities_of(model))))
-    print_lines(*aligned(rows))
-    if validation is not None:
-        print_lines("", f"on {validation.name}:", *metric_lines(result["validation"], model))
+    rows += kept_rows(result["kept_epoch"], result["epochs"])
+    if model.record_ != "text":  # whose qualities are not measured by PSNR
+        rows.append(("archives", range_text(qualities_of(model))))
+    return rows

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.formats import Csv, Wav, options_of
+from narrows.data.formats import Csv, Text, Wav, options_of
 from narrows.data.frames import is_frame
 from narrows.data.opening import open as open_data
 from narrows.data.series import WholeSeries
@@ -19,7 +19,7 @@ from narrows.data.text.texts import is_texts
 from narrows.errors import DataError, InvalidParameterError
 from narrows.io.files import as_path
 
-__all__ = ["FieldSource", "open_field", "series_format"]
+__all__ = ["FieldSource", "is_lossless_file", "open_field", "series_format"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +104,11 @@ def series_format(path: str | os.PathLike[str]) -> type[Csv] | type[Wav] | None:
     if not found.is_file():
         return None
     return next((kind for kind in (Csv, Wav) if kind.recognises(found, b"")), None)
+
+
+def is_lossless_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is stored without loss unless a bound is given: series, and lines of text."""
+    return series_format(path) is not None or (Path(path).is_file() and Text.recognises(Path(path), b""))
 
 
 def _line(data: Any) -> npt.NDArray[Any] | None:

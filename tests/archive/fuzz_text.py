@@ -50,7 +50,7 @@ FORGERIES = (
 
 
 def originals(folder: Path) -> list[tuple[bytes, list[str]]]:
-    """Return archives of texts that contain their model, and the texts."""
+    """Return archives of texts that contain their model or need none, and the texts."""
     settings = {"training__epochs": 1, "random_state": 0, "network": Dense(widths=(3,), embedding=2)}
     model = narrows.recipe("text", n_latent=2, **settings).fit(NAMES * 8)
     made = []
@@ -59,6 +59,8 @@ def originals(folder: Path) -> list[tuple[bytes, list[str]]]:
             path = folder / "whole"
             narrows.compress(texts, path, model=model, embed_model=True, chunk_records=3, force=True, **how)
             made.append((path.read_bytes(), narrows.restore(path)))
+        narrows.compress(texts * 3, path, force=True)
+        made.append((path.read_bytes(), texts * 3))
     return made
 
 

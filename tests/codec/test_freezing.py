@@ -96,6 +96,13 @@ def test_every_likelihood(likelihood):
     check(parts(Dense(), likelihood), (6, 5), at_least=80)
 
 
+def axes_of(network, shape):
+    """Return kind, options and shape as axes of their own."""
+    options = {name: repr(value) for name, value in network.get_params(deep=False).items()}
+    return {"kind": network.name, **options, "shape": shape}
+
+
+@pytest.mark.pairs(axes=axes_of)
 @pytest.mark.parametrize("shape", [(28, 28), (7, 13), (15, 9, 3), (3, 16, 17), (5, 1), (40,)], ids=str)
 @pytest.mark.parametrize(
     "network",

@@ -94,6 +94,12 @@ def check_network(part, shape, widen, n_parameters):
     assert all(torch.equal(a, b) for a, b in zip(weights(encoder), weights(other), strict=True)) == is_seeded
 
 
+def axes_of(part, shape):
+    """Return kind, changed option and shape: an option that several kinds have is tried with a shape on one of them."""
+    return {"kind": part.name, "change": repr(part).partition("(")[2], "shape": shape}
+
+
+@pytest.mark.pairs(axes=axes_of)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_network(part, shape):
     """Several numbers for each of the code and of the values are tried with half of the shapes, another half each."""

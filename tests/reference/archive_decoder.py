@@ -8,6 +8,7 @@ their file names. Whatever is damaged, or not as the page says, is a ValueError.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import itertools
 import json
 import math
@@ -39,7 +40,7 @@ HEADER_DICTIONARY = (
 )
 MODEL, RECORDS, INDEX = 1, 2, 3
 TILES, BOUND, PARTS, GROUPS = 1, 2, 8, 128  # bits of features that a reader must understand
-LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS = 1, 2, 3, 4, 5, 8, 10, 11
+LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, BYTES, CAUSAL_GROUPS, LEVEL_GROUPS = 1, 2, 3, 4, 5, 8, 9, 10, 11
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
 SIGMOID = np.array([round(65536 / (1 + math.exp(-z / 128))) for z in range(-2048, 2049)])
@@ -500,7 +501,7 @@ def parse_residual(data: bytes, n: int, header: Header) -> Residual:
     """Read the head of a residual."""
     kind, largest = struct.unpack("<B7xd", take(data, 0, 16))
     require(
-        kind in (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS),
+        kind in (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS, BYTES),
         "a chunk is kept in a way that needs a newer reader",
     )
     require(0 <= largest <= (header.max_error or 0.0), "a chunk's largest error is beyond the bound")
@@ -613,6 +614,16 @@ def grid_of(dtype: np.dtype[Any], max_error: float) -> Grid:
     return Grid(dtype, 2 * min(math.floor(max_error), 1 << 48) + 1, lowest, highest, 0.0)
 
 
+def sibling(name: str) -> Any:
+    """Return the module of a file in this folder."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+        require(spec is not None and spec.loader is not None, "a file of the decoder is missing")
+        sys.modules[name] = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+        spec.loader.exec_module(sys.modules[name])  # type: ignore[union-attr]
+    return sys.modules[name]
+
+
 def make_good(
     residual: Residual, restored: Array | None, n: int, header: Header, network: Network | None = None
 ) -> Array:
@@ -635,6 +646,9 @@ def make_good(
         grid = grid_of(dtype, (header.max_error or 0.0) if residual.kind == LINEAR else 0.0)
         return from_linear(residual.data, restored, grid, shape)
     data = residual.data
+    if residual.kind == BYTES:
+        require(dtype == np.uint16 and len(shape) == 2, "texts are no records of this archive")
+        return sibling("bytes_decoder").records(residual.data, *shape)  # type: ignore[no-any-return]
     if residual.kind == ZSTD:
         try:
             require(zstandard.frame_content_size(data) == math.prod(shape) * dtype.itemsize, "a frame is of other size")

@@ -48,6 +48,11 @@ def test_texts(how, texts, model, tmp_path):
 
 
 def test_every_byte_has_its_symbol():
-    from narrows.data.text.symbols import _BYTES
+    from narrows.records.symbols import _BYTES
 
     assert decoder.byte_order() == _BYTES.tolist()
+
+
+def test_texts_without_a_model(tmp_path):
+    narrows.compress(TEXTS, tmp_path / "t")
+    assert decoder.read(tmp_path / "t") == [encoded(text) for text in TEXTS]

@@ -85,11 +85,6 @@ def test_bounds_on_errors_mean_nothing_for_text(tmp_path, model, how):
         narrows.compress(["emma"], tmp_path / "x.narrows", model=model, **how)
 
 
-def test_an_archive_of_text_needs_a_model(tmp_path):
-    with pytest.raises(InvalidParameterError, match="needs a model"):
-        narrows.compress(["emma"], tmp_path / "x.narrows", lossless=True)
-
-
 def test_damaged_and_forged_archives_restore_what_is_right_or_fail_by_name():
     place = Path(__file__).parents[1] / "archive" / "fuzz_text.py"
     spec = importlib.util.spec_from_file_location("fuzz_text", place)

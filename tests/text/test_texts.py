@@ -9,9 +9,9 @@ import narrows.data
 from narrows.data.text import Pieces, Texts
 from narrows.data.text.pieces import join_texts
 from narrows.data.text.rows import TextRows
-from narrows.data.text.symbols import N_SYMBOLS, bytes_of, symbols_of
 from narrows.errors import CorruptFileError, DataError, InvalidParameterError, UnknownNameError
 from narrows.records import Text, schema_of
+from narrows.records.symbols import N_SYMBOLS, bytes_of, symbols_of
 
 BYTES = st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\r\n", b"\r", b"\0", b"\xff", "é".encode()]), min_size=1)
 

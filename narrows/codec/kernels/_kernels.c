@@ -182,6 +182,7 @@ static PyMethodDef methods[] = {
     {"interpolate", interpolate, METH_VARARGS, NULL},
     {"neighbours", neighbours, METH_VARARGS, NULL},
     {"bisect", bisect, METH_VARARGS, NULL},
+    {"text_records", text_records, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -66,3 +66,4 @@ PyObject *causal_pop(PyObject *module, PyObject *args);
 PyObject *interpolate(PyObject *module, PyObject *args);
 PyObject *neighbours(PyObject *module, PyObject *args);
 PyObject *bisect(PyObject *module, PyObject *args);
+PyObject *text_records(PyObject *module, PyObject *args);

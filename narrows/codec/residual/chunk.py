@@ -6,6 +6,7 @@
              each value is predicted: see `narrows.codec.residual.predicted`
     CAUSAL_GROUPS, CAUSAL_LEVELS_GROUPS
              the same in groups of records: see `narrows.codec.residual.grouped`
+    BYTES    texts are coded by `narrows.codec.text`
     ZSTD     the records' bytes as one zstd frame
     PLAIN    the records' bytes
 """
@@ -25,6 +26,7 @@ from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.grouped import decode_groups, encode_groups
 from narrows.codec.residual.predicted import MOST_VALUES, decode_predicted, encode_predicted
 from narrows.codec.residual.value_bytes import pack_values, unpack_values
+from narrows.codec.text.chunk import are_texts, decode_texts, encode_texts
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["decode_chunk", "encode_chunk", "encode_exactly", "size_on_code"]
@@ -71,6 +73,9 @@ def encode_chunk(
         The smallest coded form that was found.
     """
     records = np.ascontiguousarray(records)
+    if are_texts(records):
+        coded = CodedResidual(Kind.BYTES, False, encode_texts(records), records)
+        return min(coded, *encode_exactly(records, len(coded.data)), key=lambda one: len(one.data))
     ways = _ways(grid, causal, group_records) if math.prod(records.shape[1:]) <= MOST_VALUES else []
     found = [_plain(records)]
     found += [way(records, decoded) for way in _promising(ways, records, decoded, n_code)]
@@ -195,6 +200,8 @@ def decode_chunk(
         wanted = slice(0, shape[0]) if records is None else records
         groups: dict[str, Any] = {"causal": network, "group_records": group_records, "records": wanted}
         return decode_groups(data, decoded, grid, shape, **groups)
+    if kind == Kind.BYTES:
+        return decode_texts(data, shape)
     if kind == Kind.ZSTD:
         data = _decompressed(data, n_bytes)
     if len(data) != n_bytes:

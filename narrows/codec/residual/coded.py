@@ -22,6 +22,7 @@ class Kind(IntEnum):
     INTERPOLATED = 6  # interpolation, level by level; only fields
     INTERPOLATED_EXACT = 7  # as INTERPOLATED, but lossless for any bound
     CAUSAL_LEVELS = 8  # as CAUSAL, but the network predicts positions in its list of levels: lossless for any bound
+    BYTES = 9  # texts, by the model of bytes: lossless for any bound
     CAUSAL_GROUPS = 10  # as CAUSAL, but each group of records is a message of its own
     CAUSAL_LEVELS_GROUPS = 11  # as CAUSAL_LEVELS, in groups
     BISECTED = 12  # bisection of the values that can occur, lossless for any bound; only fields

@@ -54,7 +54,7 @@ class Text(Format, name="text"):
 
     @classmethod
     def check_records(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        from narrows.data.text.symbols import DTYPE
+        from narrows.records.symbols import DTYPE
 
         if len(shape) != 2 or dtype != DTYPE:
             raise DataError(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.text.symbols import END
+from narrows.records.symbols import END
 
 __all__ = ["compared", "lengths_of"]
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from narrows.data.memory import filled
 from narrows.data.text.rows import TextRows
-from narrows.data.text.symbols import DTYPE, bytes_of, symbols_of
 from narrows.data.text.texts import Texts, decoded
+from narrows.records.symbols import DTYPE, bytes_of, symbols_of
 
 __all__ = ["Pieces", "join_texts", "texts_of"]
 

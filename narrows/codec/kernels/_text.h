@@ -1,0 +1,93 @@
+/* Mixing of predictions of bytes; text/model.py has the formulas. */
+
+#include "_adaptive.h"
+
+#define N_CONTEXTS 18
+#define N_MATCHES 3
+#define N_SETS 5
+#define N_INPUTS 48 /* 2 for each context and match, 1, and zeros */
+#define N_CELLS 16  /* of a bucket: its check, and 15 states */
+#define N_MAP 1024
+#define N_HITS 64
+#define N_LAST 8 /* for each partial byte: N_SETS weights, and zeros */
+
+#define CELL_HALF 0x80000001u
+#define MOST_CELL_COUNT 250
+#define MOST_STRETCHED 2815
+#define MOST_WEIGHT (1 << 19)
+#define ONE 256
+
+/* The first rows of the sets of weights. */
+enum { BY_PARTIAL = 0, BY_BYTE = 256, BY_MATCH = 512, BY_KNOWN = 836, BY_SHAPE = 988, N_ROWS = 1988 };
+
+/* Offsets into what is learnt. */
+enum {
+    OF_COUNT = 0,
+    OF_END = 1,
+    OF_MAPS = 16,
+    OF_HITS = OF_MAPS + N_CONTEXTS * N_MAP,
+    OF_WEIGHTS = OF_HITS + N_MATCHES * N_HITS,
+    OF_LAST = OF_WEIGHTS + N_ROWS * N_INPUTS,
+    N_LEARNT = OF_LAST + 256 * N_LAST
+};
+
+enum { ENCODE, DECODE, INSERT };
+
+/* The line so far. Hashes of nothing are 0. */
+typedef struct {
+    uint64_t window, word, word_1, word_2, field, skeleton, key, shape, number;
+    int64_t n_fields, start;
+} Line;
+
+/* Where the text went on after what resembles the end of the text so far; 0: nowhere. */
+typedef struct {
+    int64_t at;
+    int length, misses;
+} Match;
+
+/* Tables that are reverted after a session: old values are kept at the first change. */
+typedef struct {
+    uint32_t *cells, *old_at, *old_cells, *heads, *old_heads;
+    uint8_t *is_old, *is_old_head;
+    int bits, head_bits, keeps;
+    size n_old, n_old_heads;
+} Tables;
+
+typedef struct {
+    Tables tables;
+    int32_t *learnt;
+    const int16_t *stretch;
+    const uint16_t *squash;
+    const int32_t *rates;
+    uint8_t *history;
+    int64_t at, room;
+    int mode, learns, is_ended; /* is_ended: the next byte starts a line */
+    Line line;
+    Match matches[N_MATCHES];
+    Coder coder;
+    uint32_t *buckets[N_CONTEXTS];
+    uint64_t hashes[N_CONTEXTS];
+} Text;
+
+static inline uint64_t mix(uint64_t a, uint64_t b)
+{
+    uint64_t x = (a + b + 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
+    return x ^ x >> 32;
+}
+
+static inline int is_digit(uint64_t c) { return c >= '0' && c <= '9'; }
+
+static inline int is_letter(uint64_t c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 128; }
+
+/* Start a line. */
+void start_line(Text *t);
+/* Add a byte to history, line and matches; a line end only to the history. */
+void append(Text *t, int byte);
+/* Compute the hashes of the contexts. */
+void set_hashes(Text *t);
+/* Set the buckets of the contexts; partial is 0 at the start of a byte, otherwise 1 followed by its first bits. */
+void set_buckets(Text *t, unsigned partial);
+/* Undo all changes of the tables since the last call. */
+void revert(Tables *tables);
+/* Code a byte. */
+int code_byte(Text *t, int byte);

@@ -1,0 +1,184 @@
+"""A frozen model of bytes: a sample of text, coded by itself, from which every reader learns the same.
+
+Reading the sample learns tables, maps and weights, which is the state that groups of records are coded from. Records
+that are coded alone do not have records like themselves just before them. Their state is learnt again: the records of
+the sample are inserted into empty tables in blocks of 32. Before a block is inserted, each of its records is predicted
+alone, and maps, hits and weights learn from this; the changes of the tables are reverted. ::
+
+    sample ─ decode, keeps ─► state of groups ─ learnt ─► blocks: predict alone, revert; insert ─► state of records
+
+A group is coded while the model learns, and records alone while only the tables change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.codec.text.model import Mode
+from narrows.codec.text.records import Records, State, code_records, joined, split
+from narrows.codec.text.tables import MOST_BITS, Tables
+from narrows.errors import CorruptArchiveError
+
+__all__ = ["MOST_SAMPLE", "FrozenBytes"]
+
+MOST_SAMPLE = 1 << 24
+"""The largest number of bytes of a sample, with a line end for each record."""
+
+_BLOCK = 32
+_LEAST_BITS, _ENOUGH_BITS = 10, 21
+_NO_BYTES: NDArray[np.uint8] = np.empty(0, np.uint8)
+
+
+@dataclass(eq=False)
+class FrozenBytes:
+    """A model of the bytes of records of text.
+
+    Attributes
+    ----------
+    coded : bytes
+        The sample, coded by itself.
+    n_bytes, n_records : int
+        The bytes and the records of the sample.
+    bits : int
+        The number of buckets is 2^bits.
+    """
+
+    coded: bytes
+    n_bytes: int
+    n_records: int
+    bits: int
+    _states: dict[bool, State] = field(default_factory=dict, repr=False)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.n_bytes + self.n_records <= MOST_SAMPLE or not 1 <= self.bits <= MOST_BITS:
+            raise CorruptArchiveError(
+                f"A model of bytes has a sample of at most {MOST_SAMPLE:,} bytes and at most 2^{MOST_BITS} buckets. "
+                f"Got {self.n_bytes + self.n_records:,} and 2^{self.bits}."
+            )
+
+    @classmethod
+    def of(cls, sample: Sequence[bytes], *, most_bits: int = _ENOUGH_BITS) -> FrozenBytes:
+        """Return the model that learns from a sample of records, with at most 2^most_bits buckets."""
+        data, ends = joined(sample)
+        n_text, n, n_sessions = len(data) + len(ends), len(ends), min(len(ends), 1)
+        bits = min(max((2 * n_text).bit_length(), _LEAST_BITS), most_bits)
+        room, n_coded = len(data) + 64, -1
+        while n_coded < n:
+            state = State.empty(bits)
+            state.make_room(n_text)
+            coded = Records(data, ends, max(n, 1), np.zeros(room, np.uint8), np.zeros(n_sessions, np.int64))
+            n_coded = code_records(state, coded, Mode.ENCODE, learns=True, keeps=True, resets=False)
+            room *= 4
+        state.at += n_text
+        model = cls(b"".join(split(coded.coded.tobytes(), coded.coded_ends)), len(data), n, bits)
+        model._states[True] = state
+        return model
+
+    def encode(self, records: Sequence[bytes], group: int = 1) -> list[bytes]:
+        """Return records as coded groups; each can be decoded alone.
+
+        Parameters
+        ----------
+        records : sequence of bytes
+            The records.
+        group : int
+            The number of records of a group.
+        """
+        data, ends = joined(records)
+        room, n_groups, learns = len(data) + 8 * len(records) + 64, -(-len(records) // group), group > 1
+        with self._lock:
+            state = self._state(is_group=group > 1)
+            state.make_room(_longest(ends, group))
+            while True:
+                coded = Records(data, ends, group, np.zeros(room, np.uint8), np.zeros(n_groups, np.int64))
+                n_coded = code_records(state, coded, Mode.ENCODE, learns=learns, keeps=False, resets=learns)
+                if n_coded == len(records):
+                    return split(coded.coded.tobytes(), coded.coded_ends)
+                room *= 4
+
+    def decode(self, coded: Sequence[bytes], n_records: int, n_bytes: int, group: int = 1) -> list[bytes]:
+        """Return the records of `encode`.
+
+        Parameters
+        ----------
+        coded : sequence of bytes
+            The groups; they may come from an untrusted file.
+        n_records : int
+            The number of all records.
+        n_bytes : int
+            At least the number of bytes of all records. Memory and time grow with it: bound it before you trust a file.
+        group : int
+            As for `encode`.
+
+        Raises
+        ------
+        CorruptArchiveError
+            If the records have more bytes, or there is another number of groups.
+        """
+        n_groups = -(-n_records // group)
+        if len(coded) != n_groups:
+            raise CorruptArchiveError(f"Coded records must be in {n_groups:,} groups. Got {len(coded):,}.")
+        data, ends = joined(coded)
+        found = Records(np.zeros(n_bytes, np.uint8), np.zeros(n_records, np.int64), group, data, ends)
+        learns = group > 1
+        with self._lock:
+            state = self._state(is_group=learns)
+            state.make_room(n_bytes + min(group, n_records))
+            n_decoded = code_records(state, found, Mode.DECODE, learns=learns, keeps=False, resets=learns)
+        if n_decoded != n_records:
+            raise CorruptArchiveError(f"Coded records have more than {n_bytes:,} bytes.")
+        return split(found.data.tobytes(), found.ends)
+
+    def sample(self) -> list[bytes]:
+        """Return the records of the sample.
+
+        Raises
+        ------
+        CorruptArchiveError
+            If the coded sample has another number of bytes than it should have.
+        """
+        return self._decoded()[0]
+
+    def _decoded(self) -> tuple[list[bytes], State]:
+        state = State.empty(self.bits)
+        state.make_room(self.n_bytes + self.n_records)
+        data, ends = joined([self.coded] if self.n_records else [])
+        values, found_ends = np.zeros(self.n_bytes, np.uint8), np.zeros(self.n_records, np.int64)
+        found = Records(values, found_ends, max(self.n_records, 1), data, ends)
+        n = code_records(state, found, Mode.DECODE, learns=True, keeps=True, resets=False)
+        if n != self.n_records or (n and found.ends[-1] != self.n_bytes):
+            raise CorruptArchiveError(f"The sample of a model of bytes does not have {self.n_bytes:,} bytes.")
+        state.at += self.n_bytes + self.n_records
+        return split(found.data.tobytes(), found.ends), state
+
+    def _state(self, *, is_group: bool) -> State:
+        if True not in self._states:
+            self._states[True] = self._decoded()[1]
+        if not is_group and False not in self._states:
+            self._states[False] = self._alone(self._states[True])
+        return self._states[is_group]
+
+    def _alone(self, groups: State) -> State:
+        """Return the state of records that are coded alone."""
+        sample = self.sample()
+        state = State(Tables.empty(self.bits), groups.learnt.copy(), groups.history.copy(), 1)
+        for first in range(0, len(sample), _BLOCK):
+            data, ends = joined(block := sample[first : first + _BLOCK])
+            each = Records(data, ends, 1, _NO_BYTES, np.zeros(len(block), np.int64))
+            code_records(state, each, Mode.ENCODE, learns=True, keeps=False, resets=False)
+            together = Records(data, ends, len(block), _NO_BYTES, np.zeros(1, np.int64))
+            code_records(state, together, Mode.INSERT, learns=False, keeps=True, resets=False)
+            state.at += len(data) + len(block)
+        return state
+
+
+def _longest(ends: NDArray[np.int64], group: int) -> int:
+    """Return the largest number of bytes of a group, with line ends."""
+    edges = np.concatenate([[0], ends[group - 1 :: group], ends[-1:]])
+    return int(np.diff(edges).max(initial=0)) + group
