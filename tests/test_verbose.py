@@ -119,6 +119,8 @@ def test_a_run_is_logged(x, records):
     assert [level for level, _ in records] == ["INFO", "DEBUG", "DEBUG", "DEBUG", "INFO"]
     assert records[2][1].startswith("epoch 2/3: loss ")
     assert records[-1][1].startswith("training: ended after epoch 3, loss ")
+    *each, whole = (float(message.split(", ")[-1].removesuffix(" s")) for _, message in records[1:])
+    assert whole == pytest.approx(sum(each), rel=0.02)
 
 
 def test_warnings_are_logged_unless_they_are_held_back(records):

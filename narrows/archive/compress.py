@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +25,8 @@ from narrows.archive.summary_of import summary_of
 from narrows.archive.tally import ErrorTally
 from narrows.archive.texts import text_chunk_records
 from narrows.archive.writer import Writer
+from narrows.codec.frozen import FrozenCodec
+from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.data import Source
 from narrows.data.fill import is_fill
 from narrows.errors import InvalidParameterError, recorded
@@ -36,7 +39,7 @@ from narrows.numerics.surroundings import usual_settings
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder, Data
 
-__all__ = ["compress"]
+__all__ = ["compress", "compress_within"]
 
 _BATCH_BYTES = 32 << 20
 _BATCH_RECORDS = 8192
@@ -193,11 +196,50 @@ def compress(
     return _with_model(data, path, model, effort=effort, **given, **bounds, **values, **output)
 
 
+def compress_within(
+    data: Data,
+    path: str | os.PathLike[str],
+    planned: Plan,
+    *,
+    model: Autoencoder | str | os.PathLike[str],
+    fill_value: float | None = None,
+    embed_model: bool = False,
+    chunk_records: int | None = None,
+    threads: int | None = None,
+) -> Summary:
+    """Write records within the bound of a plan, with the quality of its code; other parameters are those of `compress`.
+
+    `compress` with the same bound would choose the quality anew, by the size alone.
+    """
+    return _with_model(
+        data,
+        path,
+        model,
+        codec=planned.codec,
+        max_error=planned.bound or None,
+        lossless=planned.bound == 0,
+        accept_loss=(),
+        fill_value=fill_value,
+        psnr=None,
+        bytes_per_record=None,
+        quality=None,
+        overlap=None,
+        effort=0,
+        append=False,
+        force=False,
+        embed_model=embed_model,
+        chunk_records=chunk_records,
+        threads=threads,
+        progress=None,
+    )
+
+
 def _with_model(
     data: Data,
     path: str | os.PathLike[str],
     model: Autoencoder | str | os.PathLike[str],
     *,
+    codec: FrozenCodec | PartedCodec | None = None,
     effort: int,
     append: bool,
     embed_model: bool,
@@ -209,7 +251,10 @@ def _with_model(
     fill_value: float | None,
     **asked: Any,
 ) -> Summary:
-    """Compress records with a model, as `compress` does; ``asked`` is what is asked of quality, bound and overlap."""
+    """Compress records with a model, as `compress` does; ``asked`` is what is asked of quality, bound and overlap.
+
+    With ``codec``, a codec of one quality, this quality is taken within the bound that is asked for.
+    """
     check_chunk_records(chunk_records, append=append)
     check_output(path, force=force or append)
     before = metadata_of(path) if append else None
@@ -226,6 +271,7 @@ def _with_model(
         encoder = ModelEncoder(model, effort=effort)
         source = encoder.records_of(data)
         plan = plan_archive(source, path, encoder=encoder, **asked, **planning)
+        plan = plan if codec is None else replace(plan, codec=codec)
         wanted = plan.least_db
         for n_left in reversed(range(_TRIES)):
             try:

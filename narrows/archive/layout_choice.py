@@ -63,7 +63,7 @@ def layout_for(source: Source, codec: Codec, overlap: int | None, before: Metada
         theirs, ours = (f" of shape {one}" if is_other else "" for one in (source.shape, codec.shape))
         raise ShapeMismatchError(
             f"The model was trained on {codec.dtype} records{ours}. {source.name} has dtype {source.dtype}"
-            f"{f', and records{theirs}' if is_other else ''}. Convert it to {codec.dtype}."
+            f"{f', and records{theirs}' if is_other else f'. Convert it to {codec.dtype}'}."
             f"{advice(source, codec.shape, codec.dtype, may_be_larger=True)}"
         )
     if source.shape == codec.shape:

@@ -71,9 +71,9 @@ def warn_of_archives(model: str | os.PathLike[str]) -> None:
     named = f", for example {found[0].name}," if found else ""
     warn(
         DataWarning(
-            f"The model {digest[:12]} in {os.fspath(model)} is replaced. Archives that were written with it{named} "
-            "cannot be read without it, unless they contain it. If you need such archives, interrupt the command and "
-            "copy the model file first.",
+            f"The model {digest[:12]} in {os.fspath(model)} is replaced when the new one is complete. Archives that "
+            f"were written with it{named} cannot be read without it, unless they contain it. If you need such "
+            "archives, interrupt the command and copy the model file first.",
             kind="replaced-model",
             count=len(found),
             first=found[0].name if found else None,

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from narrows.archive.bound import bound_of
-from narrows.archive.compress import compress
+from narrows.archive.compress import compress, compress_within
 from narrows.archive.description import inspect
 from narrows.archive.encoder import ModelEncoder
-from narrows.archive.plan import plan_archive
+from narrows.archive.plan import Plan, plan_archive
 from narrows.data import Source
 from narrows.errors import NarrowsError, Warned, recorded
 from narrows.io.progress import Progress
@@ -166,22 +166,24 @@ def try_qualities(
     if is_selected:
         both = None if quality is not None else max_error
         chosen = _choice(encoder, source, overlap, selected, False, max_error=both, fill_value=fill_value)
-    elif bound is not None:
-        chosen = None, bound
+    planned = {_key(one): one for one in (default, chosen) if one is not None}
+    key_chosen = (None, bound) if bound is not None and not is_selected else _key(chosen)
     asked: list[dict[str, Any]] = [
         {"quality": k, "overlap": overlap, "effort": effort} for k in range(len(codec.qualities))
     ]
-    for tried in dict.fromkeys(one[1] for one in (default, chosen) if one is not None and one[1]):
-        asked.append({"max_error": tried, "fill_value": fill_value if tried == bound else None})
-    if bound is not None and all(one.get("max_error") != bound for one in asked):
+    for key, plan in planned.items():
+        if plan.bound:
+            given = fill_value if key == key_chosen else None
+            asked.append({"planned": plan, "max_error": plan.bound, "fill_value": given})
+    if bound is not None:
         asked.append({"max_error": bound, "fill_value": fill_value})
     asked.append({"lossless": True, "accept_loss": accept_loss})
     trials: list[Trial] = []
     left_out: dict[str, None] = {}
     found: dict[str, Warned] = {str(one): one.to_json() for one in (*source.warnings, *warned)}
     for done, options in enumerate(asked, 1):
-        this = options.get("quality"), 0 if "lossless" in options else options.get("max_error")
-        marks = {"is_default": this == default, "is_chosen": this == chosen}
+        this = _key(options["planned"]) if "planned" in options else _key_of(**options)
+        marks = {"is_default": this == _key(default), "is_chosen": this == key_chosen}
         try:
             options |= {"embed_model": embed_model, "chunk_records": chunk_records, "threads": threads}
             trial, its_warnings = _try(sample, len(source), encoder.model, options, marks)
@@ -207,18 +209,31 @@ def _choice(
     *,
     max_error: float | str | None = None,
     fill_value: float | None = None,
-) -> tuple[int | None, float | None] | None:
-    """Return the quality, or the bound, that `compress` chooses; None if it cannot choose and ``may_fail``."""
+) -> Plan | None:
+    """Return the plan that `compress` makes; None if it cannot make one and ``may_fail``."""
     values: dict[str, Any] = {"accept_loss": (), "fill_value": fill_value, "before": None}
     bounds: dict[str, Any] = {"max_error": max_error, "lossless": False}
     try:
         with recorded(held=True):
-            plan = plan_archive(source, "", encoder=encoder, overlap=overlap, **selected, **bounds, **values)
+            return plan_archive(source, "", encoder=encoder, overlap=overlap, **selected, **bounds, **values)
     except NarrowsError:
         if may_fail:
             return None
         raise
-    return (plan.number, None) if plan.bound is None else (None, plan.bound)
+
+
+def _key(plan: Plan | None) -> tuple[int | None, float | None]:
+    """Return the number of the quality and the bound; what is lossless has no quality."""
+    if plan is None:
+        return None, None
+    return None if plan.bound == 0 else plan.number, plan.bound
+
+
+def _key_of(
+    quality: int | None = None, max_error: float | None = None, lossless: bool = False, **_: Any
+) -> tuple[int | None, float | None]:
+    """Return the same of what is asked of `compress`, which chooses the quality itself if there is a bound."""
+    return quality, 0.0 if lossless else max_error
 
 
 def _sample(source: Source, most: int) -> Source:
@@ -236,8 +251,12 @@ def _try(
     quality, scale = options.get("quality"), n_records / len(sample)
     with TemporaryDirectory() as folder, recorded(held=True):
         path = Path(folder) / "trial.narrows"
+        write = compress
+        if "planned" in options:
+            options = {name: value for name, value in options.items() if name != "max_error"}
+            write = compress_within
         began = time.perf_counter()
-        made = compress(sample, path, model=model, **options)
+        made = write(sample, path, model=model, **options)
         seconds = time.perf_counter() - began
         found = inspect(path)
     n_bytes = found.n_bytes - found.records_bytes + round(found.records_bytes * scale)

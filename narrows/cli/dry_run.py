@@ -69,9 +69,7 @@ def _row(trial: Trial, source: Source, asked: dict[str, Any]) -> tuple[str, ...]
     if trial.quality is not None:
         name = f"quality {trial.quality}"
     elif trial.error_bound:
-        is_given = trial.is_chosen and all(asked[one] is None for one in ("psnr", "bytes_per_record"))
-        is_given = is_given and asked["max_error"] is not None
-        name = f"--max-error {asked['max_error'] if is_given else format(trial.error_bound, '.4g')}"
+        name = _typed(trial, asked)
         marks = {**marks, f"every value within {format(trial.error_bound, '.4g')}": True}
     else:
         name, marks = "--lossless", {"chosen": asked["lossless"]}
@@ -86,6 +84,15 @@ def _row(trial: Trial, source: Source, asked: dict[str, Any]) -> tuple[str, ...]
         f"{trial.seconds:.1f}",
         ", ".join(mark for mark, is_so in marks.items() if is_so),
     )
+
+
+def _typed(trial: Trial, asked: dict[str, Any]) -> str:
+    """Return the options that make an archive with a bound; `compress` without options chooses the default."""
+    names = {"psnr": "--psnr", "bytes_per_record": "--bytes-per-record", "max_error": "--max-error"}
+    given = {name: f"{option} {asked[name]}" for name, option in names.items() if asked[name] is not None}
+    if trial.is_chosen and given.keys() - {"max_error"}:
+        return " ".join(given.values())
+    return "without options" if trial.is_default else given["max_error"]
 
 
 def _remarks(tried: Trials, *, embedded: bool) -> list[str]:

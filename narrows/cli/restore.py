@@ -27,7 +27,8 @@ The name of OUT decides the format:
   x.csv, x.wav                    series with their times and names, or sound; other arrays as rows or samples
   folder/                         PNG images, under their original names; names that would be
                                   the same, as of a.bmp and a.png, become a.bmp.png and a.png.png
-  -                               standard output, which gets a .npy file
+  -                               standard output: series of a CSV file as such a file, texts as lines,
+                                  all others as a .npy file
 
 --force replaces an existing file. In a folder, it replaces files of the same names and keeps other files, but
 files of these names that are older than the archive are refused: they may be the originals.

@@ -105,7 +105,7 @@ class Verbs(click.Group):
     def _invoke(self, ctx: click.Context) -> Any:
         try:
             verb = next((given for given in arguments(ctx) if given in self.verbs), "")
-            with _terminable(), warnings_in_words(), naming_missing(f"narrows {verb}"):
+            with _terminable(), warnings_in_words(), naming_missing(f"narrows {verb}"), _stops_as_raised():
                 return super().invoke(ctx)
         except InvalidParameterError as error:
             raise WrongUsage(printable(str(error), lines=False)) from error
@@ -205,6 +205,24 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+@contextmanager
+def _stops_as_raised() -> Iterator[None]:
+    """Raise the exception of a signal in place of an error that Python made of it.
+
+    A signal may arrive anywhere in an import. Python 3.11 replaces what is raised while a class is made, in
+    ``__set_name__``, by a RuntimeError whose cause it is.
+    """
+    try:
+        yield
+    except (RuntimeError, SystemError, ImportError) as error:
+        cause = error.__cause__
+        while cause is not None and not isinstance(cause, KeyboardInterrupt | _Terminated):
+            cause = cause.__cause__
+        if cause is not None:
+            raise cause from None
+        raise
 
 
 def _what_failed(error: OSError) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.arrays import as_array, check_values
-from narrows.data.formats import Format, Npy, RecordStream
+from narrows.data.formats import Csv, Format, Npy, RecordStream, Text
 from narrows.data.numpy_files import write_npy
 from narrows.data.series.rows import SeriesRows
 from narrows.data.text.rows import TextRows
@@ -84,11 +84,11 @@ def write(
             )
         _check_names(files)
     kind.check_records(records.shape, records.dtype)
+    made = RecordStream([records], records.shape, records.dtype, lambda: files, series, text)
     if is_pipe(path):
-        _pipe([records], records.shape, records.dtype)
+        _pipe(made)
         return Path("-")
     with naming_output(path):
-        made = RecordStream([records], records.shape, records.dtype, lambda: files, series, text)
         kind.write(as_path(path), made, force=force)
     return as_path(path)
 
@@ -144,11 +144,12 @@ def stream(
         return [name or f"{i:0{width}d}.png" for i, name in enumerate(given)] if any(given) else None
 
     kind.check_records(shape, dtype)
+    made = RecordStream(pieces, shape, dtype, names, series, text)
     if is_pipe(path):
-        _pipe(pieces, shape, dtype)
+        _pipe(made)
         return Path("-")
     with naming_output(path):
-        kind.write(as_path(path), RecordStream(pieces, shape, dtype, names, series, text), force=force)
+        kind.write(as_path(path), made, force=force)
     return as_path(path)
 
 
@@ -179,10 +180,15 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[F
     raise InvalidParameterError(f"The output must be {', '.join(targets[:-1])} or {targets[-1]}. Got {text!r}.")
 
 
-def _pipe(pieces: Iterable[npt.NDArray[Any]], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """Write records to standard output, as a `.npy` file."""
+def _pipe(records: RecordStream) -> None:
+    """Write records to standard output: series of a CSV file as such a file, texts as lines, others as `.npy`."""
     with to_standard_output() as file:
-        write_npy(file, pieces, shape, dtype)
+        if records.text is not None:
+            file.writelines(Text.contents(records))
+        elif records.series is not None and records.series.origin.get("kind") == "csv":
+            file.writelines(Csv.contents(records))
+        else:
+            write_npy(file, records.pieces, records.shape, records.dtype)
 
 
 def _check_path(text: str, target: Path) -> None:

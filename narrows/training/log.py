@@ -22,21 +22,23 @@ class Log(Callback):
         self.name = f" ({name})"
 
     def start(self, n_epochs: int, n_records: int, epochs_done: int) -> None:
-        self.n_epochs, self.last = n_epochs, None
+        self.n_epochs, self.last, self.seconds = n_epochs, None, 0.0
         where = f", continued after epoch {epochs_done}" if epochs_done else ""
         _LOGGER.info("training%s: %s of %s%s", self.name, count(n_epochs, "epoch"), count(n_records, "record"), where)
 
     def epoch(self, row: Epoch) -> None:
         self.last = row
-        _LOGGER.debug("epoch %d/%d%s: %s", row.epoch, self.n_epochs, self.name, _losses(row))
+        self.seconds += row.seconds
+        _LOGGER.debug("epoch %d/%d%s: %s", row.epoch, self.n_epochs, self.name, _losses(row, row.seconds))
 
     def stop(self) -> None:
         if self.last is None:
             _LOGGER.info("training%s: ended without a complete epoch", self.name)
         else:
-            _LOGGER.info("training%s: ended after epoch %d, %s", self.name, self.last.epoch, _losses(self.last))
+            losses = _losses(self.last, self.seconds)
+            _LOGGER.info("training%s: ended after epoch %d, %s", self.name, self.last.epoch, losses)
 
 
-def _losses(row: Epoch) -> str:
+def _losses(row: Epoch, seconds: float) -> str:
     validation = "" if row.validation_loss is None else f", validation loss {number(row.validation_loss)}"
-    return f"loss {number(row.loss)}{validation}, {row.seconds:.3g} s"
+    return f"loss {number(row.loss)}{validation}, {seconds:.3g} s"

@@ -81,6 +81,30 @@ def test_a_polite_kill_cleans_up_and_ends_with_143(monkeypatch, narrows):
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "said"), [(signal.SIGINT, 130, "Interrupted.\n"), (signal.SIGTERM, 143, "Terminated.\n")]
+)
+def test_a_signal_while_a_class_is_made_is_no_error(monkeypatch, narrows, number, code, said):
+    class Part:
+        def __set_name__(self, owner, name):  # Python 3.11 makes a RuntimeError of what is raised here
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("narrows.cli.evaluate.load_model", lambda *a: type("Whole", (), {"part": Part()}))
+    assert narrows("evaluate", "digits", "-m", "m", code=code).output == said
+
+
+def test_an_error_that_follows_an_interruption_is_said(monkeypatch, narrows):
+    def load(*arguments):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("no checkpoint")  # noqa: B904
+
+    monkeypatch.setattr("narrows.cli.evaluate.load_model", load)
+    with pytest.raises(RuntimeError, match="no checkpoint"):
+        narrows("evaluate", "digits", "-m", "m", code=1)
+
+
 def test_what_nobody_expected_keeps_its_traceback(monkeypatch, narrows):
     with pytest.raises(ZeroDivisionError):
         fail(monkeypatch, narrows, ZeroDivisionError(), 1)

@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +52,24 @@ def test_restored_records_are_written_as_an_array(model, digits, tmp_path, narro
     restored, messages = piped("restore", tmp_path / "a.narrows", "-m", model, "-o", "-")
     np.testing.assert_array_equal(np.load(io.BytesIO(restored)), digits)
     assert "20 records" in messages
+
+
+def test_a_csv_file_comes_out_of_a_pipe_as_it_went_into_the_archive(tmp_path, narrows):
+    rows = "".join(f"2024-03-01 00:{i:02d},{i / 4:.2f},{i}\n" for i in range(40))
+    (tmp_path / "x.csv").write_text("when,load,n\n" + rows)
+    narrows("compress", tmp_path / "x.csv", "-o", tmp_path / "a.narrows")
+    restored, messages = piped("restore", tmp_path / "a.narrows", "-o", "-")
+    assert restored == (tmp_path / "x.csv").read_bytes()
+    assert "40 records" in messages
+    some, _ = piped("restore", tmp_path / "a.narrows", "-o", "-", "--only", "3:5")
+    assert some.decode().splitlines() == ["when,load,n", *rows.splitlines()[3:5]]
+
+
+def test_texts_come_out_of_a_pipe_as_lines(tmp_path, narrows):
+    archive = next((Path(__file__).parents[1] / "golden" / "text").glob("*exact*.narrows"))
+    narrows("restore", archive, "-o", tmp_path / "x.txt")
+    restored, _ = piped("restore", archive, "-o", "-")
+    assert restored == (tmp_path / "x.txt").read_bytes() != b""
 
 
 @pytest.mark.parametrize("verb", ["reconstruct", "encode"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -96,6 +97,18 @@ class Csv(Format, name="csv"):
 
     @classmethod
     def write(cls, path: Path, records: RecordStream, *, force: bool) -> None:
+        contents = cls.contents(records)
+        write_atomically(path, lambda file: file.writelines(contents), force=force)
+
+    @classmethod
+    def contents(cls, records: RecordStream) -> Iterator[bytes]:
+        """Return the bytes of the file, piece by piece.
+
+        Raises
+        ------
+        DataError
+            If the records are no rows of numbers.
+        """
         from narrows.data.series.csv_files import csv_pieces
 
         series, shape = records.series, records.shape
@@ -103,11 +116,10 @@ class Csv(Format, name="csv"):
             raise DataError(f"A CSV file holds rows of numbers. Got records of shape {shape[1:]}. Write a .npy file.")
         n_channels = shape[1] if len(shape) > 1 else 1
         names = tuple(f"x{i}" for i in range(n_channels)) if n_channels > 1 else ("value",)
-        pieces = csv_pieces(
+        return csv_pieces(
             iter(records.pieces),
             origin={} if series is None else series.origin,
             channels=names if series is None or series.channels is None else series.channels,
             times=None if series is None else series.times,
             groups=None if series is None else series.groups,
         )
-        write_atomically(path, lambda file: file.writelines(pieces), force=force)

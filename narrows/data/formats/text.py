@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -64,9 +65,14 @@ class Text(Format, name="text"):
 
     @classmethod
     def write(cls, path: Path, records: RecordStream, *, force: bool) -> None:
+        lines = cls.contents(records)
+        write_atomically(path, lambda file: file.writelines(lines), force=force)
+
+    @classmethod
+    def contents(cls, records: RecordStream) -> Iterator[bytes]:
+        """Return the bytes of the file, piece by piece."""
         from narrows.data.text.lines import line_pieces
         from narrows.data.text.rows import TextRows
 
         rows = TextRows([1] * records.shape[0]) if records.text is None else records.text
-        lines = line_pieces(iter(records.pieces), rows)
-        write_atomically(path, lambda file: file.writelines(lines), force=force)
+        return line_pieces(iter(records.pieces), rows)
