@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -251,7 +251,7 @@ def _try(
     quality, scale = options.get("quality"), n_records / len(sample)
     with TemporaryDirectory() as folder, recorded(held=True):
         path = Path(folder) / "trial.narrows"
-        write = compress
+        write: Callable[..., Any] = compress
         if "planned" in options:
             options = {name: value for name, value in options.items() if name != "max_error"}
             write = compress_within
