@@ -182,6 +182,7 @@ def test_records_of_another_shape_or_type(ladder_model, table_model, digits, tab
     for model, records, message in (
         (ladder_model, digits[1][:, :7], r"records of shape \(8, 8\). Got \(7, 8\)"),
         (ladder_model, digits[1].astype(np.float32), "uint8 records. .* has dtype float32. Convert it to uint8"),
+        (table_model, digits[1], r"of shape \(6,\)\. .* dtype uint8, and records of shape \(8, 8\)\.$"),
         (table_model, table[:, :5], r"records of shape \(6,\). Got \(5,\)"),
         (table_model, np.tile(table, 2), r"records of shape \(6,\). Got \(12,\)"),
     ):
