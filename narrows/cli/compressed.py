@@ -205,6 +205,7 @@ def _worth(summary: Summary, source: Source, fixed: int, n_chunks: int) -> list[
 def _loses(summary: Summary, rival: Yardstick, fixed: int, n_chunks: int) -> str:
     """Return a sentence on who is smaller, or on why that cannot be told."""
     name, quality = _OTHERS.get(rival.name, rival.name), _quality_text(summary)
+    is_plural = rival.name in _OTHERS
     ours = summary.n_bytes - (summary.model_bytes if summary.model_embedded else 0)
     if n_chunks > 1 and ours < n_chunks * _SMALL_CHUNK_BYTES:
         return (
@@ -212,16 +213,16 @@ def _loses(summary: Summary, rival: Yardstick, fixed: int, n_chunks: int) -> str
             f"{number(ours / n_chunks)} bytes each, much of which does not depend on the records. Larger chunks "
             "(--chunk-records) make the archive smaller."
         )
-    theirs = f"{name} {'take' if name.endswith('s') else 'takes'} {number(rival.n_bytes / summary.total_records)}"
+    theirs = f"{name} {'take' if is_plural else 'takes'} {number(rival.n_bytes / summary.total_records)}"
     if ours - fixed < rival.n_bytes or fixed > ours / 2:
         each = number((ours - fixed) / summary.total_records)
-        wins = f"{name[0].upper()}{name[1:]} {'are' if name.endswith('s') else 'is'} smaller. "
+        wins = f"{name[0].upper()}{name[1:]} {'are' if is_plural else 'is'} smaller. "
         return (wins if rival.n_bytes < ours else "") + (
             "There are too few records to tell when the model pays for itself: "
             f"without header and index they take {each} bytes each, and {theirs} {quality}."
         )
     return (
-        f"{name[0].upper()}{name[1:]} {'win' if name.endswith('s') else 'wins'}: records like these take "
+        f"{name[0].upper()}{name[1:]} {'win' if is_plural else 'wins'}: records like these take "
         f"{number(ours / summary.total_records)} bytes each here without the model, and {theirs} {quality}. "
         "The model never pays for itself on them."
     )
