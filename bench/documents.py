@@ -32,7 +32,6 @@ TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "n
 # What the README shows of bench/codec.json, by the methods' names there.
 METHODS = (
     "narrows",
-    "narrows, bounded",
     "AVIF, sheet",
     "WebP, sheet",
     "JPEG XL, sheet",

@@ -78,9 +78,11 @@ def restore(
     ):
         records = chosen_records(opened, only) if only else range(len(opened))
         path = restore_to(opened, records, output, force=force, progress=progress)
-        n, shape, dtype = len(records), opened.shape[1:], opened.dtype.name
+        n, shape, dtype, unit = len(records), opened.shape[1:], opened.dtype.name, opened.items.unit
     if as_json:
         print_json({"path": str(path), "records": n, "shape": shape, "dtype": dtype})
+    elif unit == "text":
+        print_lines(f"{path}  {count(n, 'text')}")
     else:
         what = f"{count(n, 'record')} of {shape_text(shape)}" if shape else f"{count(n, 'value')} of"
         print_lines(f"{path}  {what} {dtype}")

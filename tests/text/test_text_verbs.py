@@ -83,7 +83,9 @@ def test_generate_writes_new_texts_and_those_between_two(saved):
 def test_archives_of_lines_are_compressed_listed_and_restored(saved, names):
     said = call("compress", "names.txt", "-m", saved, "-o", "names.narrows")
     assert "characters right" in said.stdout
-    call("restore", "names.narrows", "-m", saved, "-o", "again.txt")
+    told = call("restore", "names.narrows", "-m", saved, "-o", "again.txt")
+    assert told.stdout.strip().startswith("again.txt ")
+    assert told.stdout.strip().endswith(" texts")
     assert Path("again.txt").read_bytes() == Path("names.txt").read_bytes()
     call("restore", "names.narrows", "-m", saved, "--only", "1,0", "-o", "two.txt")
     assert Path("two.txt").read_text() == "olivia\nemma\n"
