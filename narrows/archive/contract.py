@@ -87,6 +87,10 @@ class Encoder(Protocol):
         """The PSNR in dB that the model was trained for; None if there is none."""
 
     @property
+    def trained_bound(self) -> int | None:
+        """The bound that the network of residuals was trained for; None without a network."""
+
+    @property
     def needs_psnr(self) -> bool:
         """Whether archives for which nothing is requested have this PSNR even if the code misses it."""
 

@@ -165,6 +165,9 @@ def _candidates(hand: RecordSample, psnr: float, max_error: float) -> list[tuple
         values = np.asarray(hand.source.values[:: -(-hand.source.values.size // _COUNTED)])
         bounds = [bound for bound in bounds_for(np.bincount(values.ravel(), minlength=256), psnr) if bound <= max_error]
         found += [(float(bound), None) for bound in bounds[:_TRIED]]
+    trained = hand.encoder.trained_bound
+    if trained is not None and trained < max(bound for bound, quality in found if quality is None):
+        found.append((float(trained), None))
     return [(min(bound, max_error), quality) for bound, quality in found]
 
 

@@ -1,5 +1,7 @@
 """One dial: the smallest archive that reaches a PSNR, or the best within a size, by any way that the model has."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,24 @@ def test_a_psnr_that_all_records_miss_is_tried_again_with_a_finer_quality(ladder
     finest = len(ladder_model.codec_.qualities) - 1
     assert summary.psnr_db >= wanted - REACHED_DB or summary.ways[0].quality == finest
     assert summary.n_bytes == path.stat().st_size
+
+
+def test_the_bound_of_the_training_is_taken_where_a_wider_one_takes_more_bytes(ladder_model, digits, monkeypatch):
+    hand = at_hand(ladder_model, digits[1])
+    (widest,) = {way.error_bound for way in smallest_reaching(hand, 16.0, 0) if way.error_bound}
+    within = RecordSample.within
+
+    def costly(self, bound, quality):
+        """Wider bounds take more bytes, as if a network had not learnt from records within them."""
+        found = within(self, bound, quality)
+        return found if bound <= 9 else dataclasses.replace(found, bytes_per_record=1000 + bound)
+
+    monkeypatch.setattr(RecordSample, "within", costly)
+    monkeypatch.setattr(RecordSample, "quick_size", lambda self, bound, quality: bound if bound <= 9 else 1000 + bound)
+    assert widest > 9
+    assert 9 not in {way.error_bound for way in smallest_reaching(hand, 16.0, 0)}
+    hand.encoder.trained_bound = 9
+    assert 9 in {way.error_bound for way in smallest_reaching(hand, 16.0, 0)}
 
 
 def test_a_largest_error_beside_a_psnr_is_a_further_condition(waves_model, waves, path):
