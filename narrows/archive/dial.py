@@ -32,6 +32,9 @@ _HOPELESS = (
     1.6  # a bound with more than this multiple of the bytes of the code, on few records, is not measured on more
 )
 _WORTHWHILE = 0.97  # of the bytes of the code, if none is asked for: a bound makes single records slower to read
+_AS_SMALL = (
+    1.05  # few records do not tell such sizes apart: the bound of the training is taken, which has a higher PSNR
+)
 _STEPS = 5  # of the search for a bound
 _NEARLY = 0.98  # of a size, since other records differ
 _MARGIN_DB = 0.01  # for the same reason
@@ -144,6 +147,9 @@ def _smallest_bound(hand: RecordSample, psnr: float, fewest: float, max_error: f
     """Return the bound that reaches a PSNR with the fewest bytes. It is measured well if it may beat ``fewest``."""
     tried = {(bound, quality): hand.quick_size(bound, quality) for bound, quality in _candidates(hand, psnr, max_error)}
     bound, quality = min(tried, key=lambda one: tried[one])
+    trained = hand.encoder.trained_bound
+    if trained is not None and tried.get((float(trained), None), math.inf) <= _AS_SMALL * tried[bound, quality]:
+        bound, quality = float(trained), None
     if tried[bound, quality] > _HOPELESS * fewest:
         return hand.within(bound, hand.codec.default if quality is None else quality)
     if hand.codec.dtype.kind == "f":

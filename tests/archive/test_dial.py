@@ -136,6 +136,17 @@ def test_the_bound_of_the_training_is_taken_where_a_wider_one_takes_more_bytes(l
     assert 9 in {way.error_bound for way in smallest_reaching(hand, 16.0, 0)}
 
 
+def test_the_bound_of_the_training_is_taken_where_few_records_do_not_tell_the_sizes_apart(
+    ladder_model, digits, monkeypatch
+):
+    hand = at_hand(ladder_model, digits[1])
+    hand.encoder.trained_bound = 9
+    for share, is_taken in ((1.04, True), (1.2, False)):
+        sizes = {9.0: share}
+        monkeypatch.setattr(RecordSample, "quick_size", lambda self, bound, quality, sizes=sizes: sizes.get(bound, 1.0))
+        assert (9 in {way.error_bound for way in smallest_reaching(hand, 16.0, 0)}) == is_taken
+
+
 def test_a_largest_error_beside_a_psnr_is_a_further_condition(waves_model, waves, path):
     free = narrows.compress(waves, path, model=waves_model, psnr=30)
     summary = narrows.compress(waves, path, model=waves_model, psnr=30, max_error=0.05, force=True)
