@@ -92,7 +92,12 @@ class LikelihoodModule(nn.Module, ABC):
     def log_prob_of_values(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log p of each value, shape (n, *shape), whose sum over a record is `log_prob`.
 
-        It is needed only for records with missing values.
+        It is needed only for records with missing values. Chains refuse such records before if `has_values` is false.
+
+        Raises
+        ------
+        NotImplementedError
+            If the likelihood has no density of single values.
         """
         raise NotImplementedError
 

@@ -1,9 +1,8 @@
 """The independent decoder of fields, written from docs/format.md alone, restores what narrows restores."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
+import field_decoder as decoder
 import numpy as np
 import pytest
 
@@ -11,18 +10,6 @@ import narrows
 from narrows.archive.layouts import Field
 from narrows.codec.fields.interpolated import encode_interpolated
 from narrows.codec.residual.error_bound import ErrorBound
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-load("archive_decoder")
-decoder = load("field_decoder")
 
 
 def field(*shape, dtype="float32", seed=0):

@@ -1,11 +1,11 @@
 """The independent decoder of series, written from docs/format.md alone, restores what narrows restores."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
+import bisection_decoder
 import numpy as np
 import pytest
+import series_decoder as decoder
 
 import narrows
 from narrows.data.series import Times, WholeSeries
@@ -13,21 +13,6 @@ from narrows.data.series.decimals import decimals_of
 from narrows.data.series.sources import source_of
 
 HERE = Path(__file__).parent
-
-
-def load(name):
-    sys.path.insert(0, str(HERE))
-    try:
-        spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-        return module
-    finally:
-        sys.path.remove(str(HERE))
-
-
-decoder = load("series_decoder")
 
 
 def series(*, lengths=(150, 77), channels=2, gaps=True, irregular=True):
@@ -96,4 +81,4 @@ def test_bisected_and_packed_golden_archives(name):
 def test_the_example_of_the_page():
     page = (HERE.parents[1] / "docs" / "format.md").read_text().split("\n### Bisection\n")[1].split("\n## ")[0]
     data = bytes.fromhex(page.rstrip().splitlines()[-1])
-    assert load("bisection_decoder").units(data, 6).tolist() == [1, 5, 10, 20, 36, 58]
+    assert bisection_decoder.units(data, 6).tolist() == [1, 5, 10, 20, 36, 58]

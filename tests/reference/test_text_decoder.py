@@ -1,33 +1,14 @@
 """The independent decoder of texts, written from docs/format.md alone, restores what narrows restores."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
+import text_decoder as decoder
 
 import narrows
 from narrows.data.text.texts import encoded
 from narrows.likelihoods import Categorical
 from narrows.networks import Dense
 
-HERE = Path(__file__).parent
 TEXTS = ["emma", "ava", "", "zoë", "longer than a record", "a\0b", b"\xff\t\r", "(~)"]
-
-
-def load(name):
-    sys.path.insert(0, str(HERE))
-    try:
-        spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-        return module
-    finally:
-        sys.path.remove(str(HERE))
-
-
-decoder = load("text_decoder")
 
 
 @pytest.fixture(scope="module")
