@@ -29,6 +29,7 @@ __all__ = [
     "MODEL_FILE",
     "NO_MODEL",
     "PARTS",
+    "ROUNDED",
     "Metadata",
     "bounded_chunk_records",
     "coded_group_records",
@@ -40,6 +41,8 @@ __all__ = [
 
 MODEL_FILE = "model_file"
 """Entry of archives that contain a part of a model: the first digits of the hash of the model file's codec."""
+ROUNDED = "rounded"
+"""Entry of archives whose pixels were rounded to levels before they were coded losslessly."""
 PARTS = 1
 """The entry ``parts`` of archives with a model in parts."""
 CODED_GROUPS = "coded_groups"
@@ -160,6 +163,16 @@ class Metadata:
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             return None
         return float(value)
+
+    @property
+    def rounding_weight(self) -> float | None:
+        """How much squared error a bit was worth where pixels were rounded to levels; None if they were not."""
+        found = self.more.get(ROUNDED)
+        if found is None:
+            return None
+        weight: Any = found.get("weight") if isinstance(found, dict) else None
+        is_weight = type(weight) in {int, float} and 0 <= weight <= sys.float_info.max
+        return float(weight) if is_weight else 0.0
 
     def entry(self, name: str) -> Any:
         """Return an entry that a layout may have; None if there is none."""
