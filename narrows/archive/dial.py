@@ -146,11 +146,13 @@ def _finest_within(hand: RecordSample, n_bytes: float, start: int) -> Way:
 
 def _smallest_pixels(hand: RecordSample, psnr: float, fewest: float, max_error: float | None) -> Way:
     """Return the way without code alone that reaches a PSNR: pixels in levels, or within a bound where these do not."""
-    if max_error is None and hand.can_round:
-        found = hand.in_levels(psnr)
-        if _reaches(found, psnr):
-            return found
-    return _smallest_bound(hand, psnr, fewest, math.inf if max_error is None else max_error)
+    if max_error is not None or not hand.can_round:
+        return _smallest_bound(hand, psnr, fewest, math.inf if max_error is None else max_error)
+    found, is_by_network = hand.in_levels(psnr)
+    if is_by_network and _reaches(found, psnr):
+        return found
+    within = _smallest_bound(hand, psnr, fewest, math.inf)
+    return min(found, within, key=lambda way: (not _reaches(way, psnr), way.bytes_per_record))
 
 
 def _smallest_bound(hand: RecordSample, psnr: float, fewest: float, max_error: float) -> Way:

@@ -276,7 +276,8 @@ def plan_archive(
     codec = PartedCodec.of(whole, chosen, with_network=bound is not None)
     n_group = None
     if bound is not None and whole.causal is not None:
-        n_group = causal_group_records(source, layout, whole, ErrorBound(whole.dtype, bound, fill_value))
+        grid = ErrorBound(whole.dtype, bound, fill_value)
+        n_group = causal_group_records(source, layout, whole, grid, weight)
     taken: dict[str, Any] = {"ways": tuple(ways), "psnr": psnr, "is_default": is_default, "texts": texts}
     taken["weight"] = weight
     return Plan(encoder, source, layout, bound, codec, 0, fill_value, found, n_group, **series, **taken)

@@ -106,8 +106,11 @@ class RecordSample:
         """Whether pixels can be rounded to the levels of the network."""
         return can_round(self.codec.causal)
 
-    def in_levels(self, psnr: float) -> Way:
-        """Return what records take whose pixels are rounded to levels, at a PSNR or the highest that there is."""
+    def in_levels(self, psnr: float) -> tuple[Way, bool]:
+        """Return what records take whose pixels are rounded to levels, and whether the network takes the fewest bytes.
+
+        They have a PSNR, or the highest that there is.
+        """
         codec = self.codec
         causal = codec.causal
         assert causal is not None, "it can round"
@@ -119,7 +122,7 @@ class RecordSample:
         each = bounded_chunk_records(math.prod(codec.shape), codec.n_symbols, in_groups=True)
         size = self._of_all(coded.n_bytes(n_code), len(few), each, 0)
         psnr_db = self._psnr(many, rounded(many, causal, weight))
-        return Way("levels", codec.default, 0.0, size, psnr_db, weight)
+        return Way("levels", codec.default, 0.0, size, psnr_db, weight), coded.kind.uses_network
 
     def some_qualities(self) -> list[int]:
         """Return some qualities, from coarse to fine."""

@@ -1,4 +1,4 @@
-"""A few levels to which pixels are rounded, chosen for the fewest bytes at a PSNR.
+"""A few levels to which pixels are rounded, placed for few bytes at a PSNR.
 
 A table of probabilities of each level, given those of five neighbours, stands for the network that is trained later.
 Levels, table and the weight of bits are fitted in turns (entropy-constrained quantisation, Chou, Lookabaugh and Gray
@@ -23,10 +23,11 @@ __all__ = ["PixelLevels"]
 _FEWEST, _MOST = 2, 8  # levels
 _NEIGHBOURS = ((0, 1, 0), (1, 0, 0), (1, 1, 0), (1, -1, 0), (2, 0, 0))  # pixels up, pixels left, channels before
 _OF_LATER_CHANNELS = ((0, 1, 0), (1, 0, 0), (1, 1, 0), (0, 0, 1), (1, -1, 0))
-_FIRST_TURNS, _TURNS, _LAST_TURNS = 4, 12, 6
-_FEW_VALUES, _SOME_VALUES = 800_000, 4_000_000  # of records for the number of levels, and for the levels
+_TURNS, _LAST_TURNS = 16, 6
+_FEW_VALUES, _SOME_VALUES = 800_000, 4_000_000  # of records for the first turns, and for the last ones
 _PRIOR = 0.5  # counts of the levels alone, in each row of the table
-_REACHED_DB = 0.02
+_ROOM_DB = 0.3  # above the PSNR: what the nearest levels must reach, so that bits can count
+_MOST_WEIGHT = 255.0**2
 _BATCH_VALUES = 1 << 22
 
 
@@ -53,7 +54,10 @@ class PixelLevels:
 
     @classmethod
     def fit(cls, records: NDArray[Any], psnr: float) -> PixelLevels | None:
-        """Return the levels with which records have a PSNR over 255 in the fewest bits; None if there are too many.
+        """Return the fewest levels with which records have a PSNR over 255, placed for few bits; None if over 8.
+
+        More levels than needed take fewer bits by the table, but more by a network, which does not learn from them
+        what the table does.
 
         Parameters
         ----------
@@ -64,16 +68,11 @@ class PixelLevels:
         """
         wanted = 255**2 * 10 ** (-psnr / 10)
         few, some = _some(records, _FEW_VALUES), _some(records, _SOME_VALUES)
-        best: PixelLevels | None = None
         for n_levels in range(_FEWEST, _MOST + 1):
             start = _started(few, n_levels)
-            if _squared(few, start.rounded(few)) > wanted * 10 ** (_REACHED_DB / 10):
-                continue
-            found = start._improved(few, wanted, _FIRST_TURNS + _TURNS)
-            if best is not None and found.bits_per_record >= best.bits_per_record:
-                break
-            best = found
-        return None if best is None else best._improved(some, wanted, _LAST_TURNS)
+            if _squared(few, start.rounded(few)) <= wanted * 10 ** (-_ROOM_DB / 10):
+                return start._improved(few, wanted, _TURNS)._improved(some, wanted, _LAST_TURNS)
+        return None
 
     def rounded(self, records: NDArray[Any]) -> NDArray[Any]:
         """Return records (n, *shape) with each value replaced by a level."""
@@ -94,7 +93,7 @@ class PixelLevels:
             if weight == 0:
                 weight = wanted / 2 if turn == 0 else 0.0
             elif turn >= 1:
-                weight *= wanted / max(squared, 1e-9)
+                weight = min(weight * wanted / max(squared, 1e-9), _MOST_WEIGHT)
             found = PixelLevels(levels, bits, weight, total / len(records))
         return found
 
