@@ -29,7 +29,7 @@ Printed for each map, from 0 to 1:
   trustworthiness   how many of these neighbours are neighbours of the records themselves
 
 \b
-  narrows train mnist -o map.safetensors --latent 2
+  narrows train mnist -o map.safetensors --recipe map
   narrows map mnist:test -m map.safetensors -o map.html
 """
 

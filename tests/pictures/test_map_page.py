@@ -197,6 +197,9 @@ def test_zoom_and_pan_keep_the_place_under_the_pointer(page):
 
 
 DRAWN = """(() => {
+  pace.every = 1; // as at rest
+  morphStart = -Infinity;
+  draw(pace.last + 10);
   const canvas = document.getElementById("points");
   const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
   const context = copy.getContext("2d");
@@ -206,9 +209,19 @@ DRAWN = """(() => {
 })()"""
 
 
+def test_fewer_points_are_drawn_while_frames_are_slow(page):
+    shares = page.evaluate("""(async () => {
+      const [one, rests] = [new Pace(() => rests.push(true)), []];
+      const shares = [0, 60, 120, 180].map((now) => one.next(now));
+      await new Promise((done) => setTimeout(done, 300));
+      return [...shares, one.next(2000), rests.length];
+    })()""")
+    assert shares == [1, 2, 4, 8, 1, 1]
+
+
 def test_points_are_drawn_with_and_without_webgl(browser, images_page):
     drawn = {}
-    for fragment in ("", "#canvas"):
+    for fragment in ("#webgl", "#canvas"):
         browser.open(images_page, fragment)
         kind = text_of(browser, "status").rpartition(" ")[2]
         drawn[kind] = browser.evaluate(DRAWN)

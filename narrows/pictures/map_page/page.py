@@ -21,7 +21,7 @@ __all__ = ["PageView", "map_page"]
 
 _SCRIPTS = (
     "data", "camera", "points_webgl", "points_canvas", "grid", "sprites", "records", "neighbours", "colours", "lasso",
-    "state", "overlay", "main", "events",
+    "state", "overlay", "pace", "main", "events",
 )  # fmt: skip
 _POLICY = (
     "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "

@@ -3,19 +3,22 @@
 const stage = $("stage");
 const overlay = $("overlay");
 const state = new State();
-const drawing = (!location.hash.includes("canvas") && WebGLPoints.on($("points"))) || CanvasPoints.on(freshCanvas());
+const drawing = drawingFor(location.hash);
 const MORPH = 700; // milliseconds from one view to another
 let line = []; // the lasso that is being drawn, on the plane
 let isLasso = false;
 let morphStart = -Infinity;
 let isDue = false;
 let isPanning = false;
+const pace = new Pace(redraw);
 
-// A canvas that was asked for WebGL gives no other context.
-function freshCanvas() {
-  const canvas = $("points").cloneNode();
+// WebGL, or the canvas where that is faster; "#webgl" and "#canvas" ask for one of them.
+function drawingFor(hash) {
+  const byWebGL = hash === "#canvas" ? null : WebGLPoints.on($("points"), hash === "#webgl");
+  if (byWebGL) return byWebGL;
+  const canvas = $("points").cloneNode(); // one that was asked for WebGL gives no other context
   $("points").replaceWith(canvas);
-  return canvas;
+  return CanvasPoints.on(canvas);
 }
 
 function redraw() {
@@ -25,10 +28,11 @@ function redraw() {
 
 function draw(now) {
   isDue = false;
+  const every = pace.next(now);
   const share = Math.min((now - morphStart) / MORPH, 1);
   const { camera } = state;
   const size = clamp(2.2 * Math.sqrt(30_000 / n), 2, 7) * clamp(camera.zoom ** 0.35, 0.8, 4);
-  drawing.draw(camera, share * share * (3 - 2 * share), size, n > 20_000 ? 0.75 : 0.85);
+  drawing.draw(camera, share * share * (3 - 2 * share), size, n > 20_000 ? 0.75 : 0.85, every);
   drawOverlay(overlay.getContext("2d"), state, line, redraw);
   if (share < 1) redraw();
   document.body.dataset.ready ??= Math.round(performance.now());

@@ -1,4 +1,4 @@
-// Draws all points by WebGL. Both kinds of drawing have setPoints, setColours, setFaded and draw.
+// Draws all points by WebGL. Both ways of drawing have setPoints, setColours, setFaded and draw.
 
 const VERTEX = `
   attribute vec2 start, end; attribute vec3 colour; attribute float faded;
@@ -18,10 +18,17 @@ const FRAGMENT = `
   }`;
 
 class WebGLPoints {
-  static on(canvas) {
-    const gl = canvas.getContext("webgl", { antialias: false, premultipliedAlpha: true, preserveDrawingBuffer: true });
+  // Returns null where WebGL is missing, or slow because no graphics card computes it, unless that is allowed.
+  static on(canvas, evenSlow = false) {
+    const gl = canvas.getContext("webgl", { antialias: false, failIfMajorPerformanceCaveat: !evenSlow });
+    if (!evenSlow && gl && WebGLPoints.isSlow(gl)) return null;
     const program = gl && WebGLPoints.linked(gl);
     return program && new WebGLPoints(canvas, gl, program);
+  }
+
+  static isSlow(gl) {
+    const about = gl.getExtension("WEBGL_debug_renderer_info");
+    return about !== null && /swiftshader|llvmpipe|software|basic render/i.test(gl.getParameter(about.UNMASKED_RENDERER_WEBGL));
   }
 
   static linked(gl) {
@@ -53,29 +60,33 @@ class WebGLPoints {
   }
 
   setPoints(start, end) {
-    this.fill("start", start, 2, this.gl.FLOAT);
-    this.fill("end", end, 2, this.gl.FLOAT);
+    this.fill("start", start, 2, this.gl.FLOAT, 8);
+    this.fill("end", end, 2, this.gl.FLOAT, 8);
   }
 
   setColours(rgb) {
-    this.fill("colour", rgb, 3, this.gl.UNSIGNED_BYTE, true);
+    this.fill("colour", rgb, 3, this.gl.UNSIGNED_BYTE, 3);
   }
 
   setFaded(faded) {
-    this.fill("faded", faded, 1, this.gl.UNSIGNED_BYTE);
+    this.fill("faded", faded, 1, this.gl.UNSIGNED_BYTE, 1);
   }
 
-  fill(name, values, size, type, normalised = false) {
+  fill(name, values, size, type, bytes) {
     const { gl } = this;
-    const { buffer, place } = this.buffers[name];
-    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+    Object.assign(this.buffers[name], { size, type, bytes });
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffers[name].buffer);
     gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
-    gl.enableVertexAttribArray(place);
-    gl.vertexAttribPointer(place, size, type, normalised, 0, 0);
   }
 
-  draw(camera, share, size, alpha) {
+  // Draws every k-th point.
+  draw(camera, share, size, alpha, every) {
     const { gl, canvas, uniforms } = this;
+    for (const one of Object.values(this.buffers)) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, one.buffer);
+      gl.enableVertexAttribArray(one.place);
+      gl.vertexAttribPointer(one.place, one.size, one.type, one.size === 3, one.bytes * every, 0);
+    }
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
@@ -84,6 +95,6 @@ class WebGLPoints {
     gl.uniform1f(uniforms.share, share);
     gl.uniform1f(uniforms.size, size * (canvas.width / camera.width));
     gl.uniform1f(uniforms.alpha, alpha);
-    gl.drawArrays(gl.POINTS, 0, n);
+    gl.drawArrays(gl.POINTS, 0, Math.ceil(n / every));
   }
 }

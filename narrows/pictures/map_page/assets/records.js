@@ -8,7 +8,10 @@ const recordViews = {
     canvas.className = "pixels";
     const context = canvas.getContext("2d");
     context.imageSmoothingEnabled = false;
-    const draw = () => sprites.draw(context, slot, 0, 0, canvas.width, canvas.height, () => draw() && redraw());
+    const draw = () => sprites.draw(context, slot, 0, 0, canvas.width, canvas.height, () => {
+      draw();
+      redraw();
+    });
     draw();
     return canvas;
   },

@@ -8,24 +8,27 @@ const sprites = {
   sheet(slot, done) {
     const { perSheet, mime } = facts.record;
     const at = Math.floor(slot / perSheet);
-    const found = this.sheets.get(at);
-    if (found !== undefined) {
-      this.sheets.delete(at);
-      this.sheets.set(at, found); // the last used is the last in order
-      return found;
+    const found = this.sheets.get(at) ?? { bitmap: null, waiting: new Set() };
+    const isNew = !this.sheets.delete(at);
+    this.sheets.set(at, found); // the last used is the last in order
+    if (found.bitmap) return found.bitmap;
+    found.waiting.add(done);
+    if (isNew) {
+      createImageBitmap(new Blob([bytesOf(`sheet-${at}`)], { type: mime })).then((bitmap) => {
+        found.bitmap = bitmap;
+        if (this.sheets.size > this.most) this.forget();
+        for (const one of found.waiting) one();
+        found.waiting.clear();
+      });
     }
-    this.sheets.set(at, null);
-    createImageBitmap(new Blob([bytesOf(`sheet-${at}`)], { type: mime })).then((bitmap) => {
-      this.sheets.set(at, bitmap);
-      if (this.sheets.size > this.most) this.forget();
-      done();
-    });
     return null;
   },
 
+  // Frees the sheet that was not used for the longest time.
   forget() {
-    const [oldest, bitmap] = this.sheets.entries().next().value;
-    if (bitmap) bitmap.close();
+    const [oldest, { bitmap }] = this.sheets.entries().next().value;
+    if (!bitmap) return; // it is being decoded
+    bitmap.close();
     this.sheets.delete(oldest);
   },
 
