@@ -1,9 +1,10 @@
-"""Measure maps of MNIST: how well neighbours stay together, and how fast the page of 70,000 images is.
+"""Measure maps: how well neighbours stay together, and how fast the page of 70,000 images is.
 
-    python bench/maps.py map                   train the recipe, and measure it on the test images
+    python bench/maps.py map                   train the recipe on MNIST, and measure it on the test images
     python bench/maps.py auto hinton2006       the same with two numbers
     python bench/maps.py wide                  32 numbers of auto, projected by PCA, UMAP and t-SNE (narrows[maps])
     python bench/maps.py page                  the page of all 70,000 images, in headless Chromium
+    python bench/maps.py --data digits map auto hinton2006 wide
 
 Each call adds to bench/maps.json. Models go to bench/models and are not trained again while they are there. Accuracy
 and trustworthiness are those of `narrows map mnist:test`: the 10 nearest neighbours are among the test images, which no
@@ -47,14 +48,14 @@ FRAMES = """new Promise((done) => {
 """Frames in a second while the view moves, with all points on the screen."""
 
 
-def trained(name: str, n_latent: int = 2) -> tuple[narrows.Autoencoder, dict[str, Any]]:
+def trained(data: str, name: str, n_latent: int = 2) -> tuple[narrows.Autoencoder, dict[str, Any]]:
     """Return the model of a recipe, and how long its training took if it was not there."""
     MODELS.mkdir(exist_ok=True)
-    path = MODELS / f"maps-{name}-{n_latent}.safetensors"
+    path = MODELS / f"maps-{data}-{name}-{n_latent}.safetensors"
     if path.exists():
         return narrows.load(path), {}
     began = time.process_time()
-    model = narrows.recipe(name, n_latent=n_latent, artefacts=("pca",), random_state=0).fit("mnist:train")
+    model = narrows.recipe(name, n_latent=n_latent, artefacts=("pca",), random_state=0).fit(f"{data}:train")
     model.save(path)
     return model, {"fit_cpu_seconds": time.process_time() - began, "epochs": len(model.history_)}
 
@@ -65,22 +66,23 @@ def rows_of(found: RecordMap) -> list[dict[str, Any]]:
     ]
 
 
-def measure(name: str) -> dict[str, Any]:
+def measure(data: str, name: str) -> dict[str, Any]:
     """Train a recipe with two numbers, and measure its map of the test images."""
-    model, facts = trained(name)
-    rows = rows_of(map_records(model, "mnist:test"))
-    squared = narrows.evaluate(model, "mnist:test")["sse_per_record"]
+    model, facts = trained(data, name)
+    rows = rows_of(map_records(model, f"{data}:test"))
+    squared = narrows.evaluate(model, f"{data}:test")["sse_per_record"]
     return {"recipe": name, "settings": repr(model), "sse_per_record": squared, "maps": rows, **facts}
 
 
-def measure_wide() -> dict[str, Any]:
-    model, facts = trained("auto", n_latent=32)
+def measure_wide(data: str) -> dict[str, Any]:
+    """Project longer codes: 32 numbers of MNIST, 8 of the small digits."""
+    model, facts = trained(data, "auto", n_latent=8 if data == "digits" else 32)
     rows = []
     for by in ("pca", "umap", "tsne"):
         began = time.process_time()
-        rows += rows_of(map_records(model, "mnist:test", by=by))[: 2 if by == "pca" else 1]
+        rows += rows_of(map_records(model, f"{data}:test", by=by))[: 2 if by == "pca" else 1]
         rows[-1]["cpu_seconds"] = time.process_time() - began
-    return {"recipe": "auto", "maps": rows, **facts}
+    return {"recipe": "auto", "n_latent": model.n_latent_, "maps": rows, **facts}
 
 
 def measure_page() -> dict[str, Any]:
@@ -89,7 +91,7 @@ def measure_page() -> dict[str, Any]:
 
     from narrows.pictures.map_page import page
 
-    model, _ = trained("map")
+    model, _ = trained("mnist", "map")
     found = map_records(model, "mnist:all")
     began = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
@@ -120,11 +122,14 @@ def measure_page() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="+", choices=[*TRAINED, "wide", "page"])
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for what in parser.parse_args().what:
-        row = measure_wide() if what == "wide" else measure_page() if what == "page" else measure(what)
-        about = {"command": f"python bench/maps.py {what}", "machine": machine()}
-        results[what] = {**row, **about, "date": datetime.date.today().isoformat()}
+    parser.add_argument("--data", choices=["mnist", "digits"], default="mnist")
+    given = parser.parse_args()
+    for what in given.what:
+        measures = {"wide": measure_wide, "page": lambda _: measure_page()}
+        row = measures[what](given.data) if what in measures else measure(given.data, what)
+        about = {"command": f"python bench/maps.py --data {given.data} {what}", "machine": machine()}
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results[f"{given.data} {what}"] = {**row, **about, "date": datetime.date.today().isoformat()}
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         print(what, json.dumps({name: value for name, value in row.items() if name != "settings"}, indent=1))
 

@@ -312,7 +312,7 @@ def map_() -> Autoencoder:
         artefacts=("pca",),  # an archive codec, which maps seldom need, takes as long as the training on few records
         preprocessing="unit-scale",
         real_values="standardise",
-        training=Training(batch_size=150, optimiser=Adam(learning_rate=1e-3)),
+        training=Training(batch_size=250, optimiser=Adam(learning_rate=1e-3)),
     )
 
 

@@ -141,6 +141,8 @@ def test_a_point_that_is_clicked_shows_its_neighbours_by_code(page, records):
     lines = [line for line in text_of(page, "panel").split("\n") if line.startswith("#")]
     assert lines[0] == "#5 and its 12 nearest by code"
     assert [line.split()[0] for line in lines[1:]] == ["#5", *[f"#{one}" for one in nearest]]
+    page.wait_for("""[...document.querySelectorAll("#panel canvas")].every((canvas) =>
+      canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value))""")
 
 
 def test_points_in_a_lasso_are_saved_as_a_file_of_indices(page):
