@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.console import aligned, count, print_json, print_lines
+from narrows.cli.console import aligned, count, print_json, print_written
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, model_option, output_option, write_options
 from narrows.cli.outputs import Verb
@@ -89,7 +89,7 @@ def map(  # noqa: A001
     if as_json:
         print_json({"path": output, "data": source.name, "model": model, "n_records": len(found.codes), "maps": views})
         return
-    print_lines(f"{output}  {count(len(found.codes), 'record')}", "", *_table(found))
+    print_written(f"{output}  {count(len(found.codes), 'record')}", "", *_table(found))
 
 
 def _write(output: str, found: RecordMap, colour: str | None, *, force: bool) -> None:
