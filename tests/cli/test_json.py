@@ -29,6 +29,7 @@ CALLS = {
         "denoise digits:test -m {model} -o b.npy --demo-noise 0.3 --limit 10 -q",
     ],
     "outliers": ["outliers series.npy -o a.csv --window 16", "outliers channels.npy -o b.csv"],
+    "map": ["map digits:test -m {model} -o a.png"],
     "generate": [
         "generate -m {model} -n 2 -o a.npy",
         "generate -m {model} --between digits:test#0 digits:test#1 -o b.npy -q",

@@ -16,6 +16,7 @@ CALLS = {
     "encode": "digits:test -m {model} -o out.npy",
     "decode": "codes.npy -m {model} -o out.npy",
     "outliers": "series.npy -o out.csv",
+    "map": "digits:test -m {model} -o out.png",
     "generate": "-m {model} -n 2 -o out.png",
     "compress": "digits:test -m {model} -o out.narrows",
     "restore": "digits.narrows -m {model} -o out.npy",
