@@ -9,11 +9,16 @@ from narrows.io.packages import naming_missing, submodules_of
 
 if TYPE_CHECKING:
     from narrows.uses.record_scores import score_records
+    from narrows.uses.search.index import SearchIndex
     from narrows.uses.series_scores import score_series
 
-__all__ = ["score_records", "score_series"]
+__all__ = ["SearchIndex", "score_records", "score_series"]
 
-_HOMES = {"score_records": "narrows.uses.record_scores", "score_series": "narrows.uses.series_scores"}
+_HOMES = {
+    "SearchIndex": "narrows.uses.search.index",
+    "score_records": "narrows.uses.record_scores",
+    "score_series": "narrows.uses.series_scores",
+}
 _submodule = submodules_of("narrows.uses")
 
 
