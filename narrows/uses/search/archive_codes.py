@@ -13,6 +13,7 @@ from narrows.archive.chunks import read_chunk
 from narrows.archive.contract import Codec
 from narrows.archive.header import naming, read_header, read_index
 from narrows.archive.index import Index
+from narrows.archive.labels import Label, read_labels
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.metadata import Metadata
 from narrows.archive.model_search import find_model
@@ -92,7 +93,8 @@ def read_archive_codes(path: str | os.PathLike[str], model: Autoencoder | None =
         codec = find_codec(source, metadata, index.models, model, needed=index.needed)
         symbols = _symbols(source, metadata, index, codec)
         names = item_names(source, metadata, index)
-    items = Items(len(symbols), tuple(names) if any(names) else None)
+        labels = read_labels(source, metadata, index)
+    items = Items(len(symbols), tuple(names) if any(names) else None, _as_array(labels))
     codes, metric = _codes_and_metric(codec, metadata, symbols, model)
     record = "text" if metadata.text is not None else "series" if metadata.is_series else "auto"
     about = About(
@@ -161,6 +163,15 @@ def _codes_and_metric(
         return codes, model.model_.current(SearchMetric)
     weights = 1 / steps if model.chain_.bottleneck.n_codes is None else np.ones(codes.shape[1])
     return codes, SearchMetric.of("steps", _some(codes), weights)
+
+
+def _as_array(labels: list[Label] | None) -> NDArray[Any] | None:
+    """Return labels as an array: of whole numbers if all are, otherwise of text, empty for records without a label."""
+    if labels is None:
+        return None
+    if all(isinstance(label, int) for label in labels):
+        return np.array(labels, np.int64)
+    return np.array(["" if label is None else str(label) for label in labels])
 
 
 def _some(codes: Floats) -> Floats:
