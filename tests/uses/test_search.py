@@ -91,9 +91,25 @@ def test_coordinates_never_exceed_what_is_exact_and_follow_the_weights(rng):
     assert spread[2] == 0
 
 
+def test_directions_do_not_depend_on_lengths_and_are_exact(rng):
+    codes = rng.normal(0, 1, (300, 40))
+    metric = SearchMetric.of("plain", codes, np.ones(40), directions=True)
+    once, far = metric.coordinates(codes), metric.coordinates(metric.centre + 0.1 * (codes - metric.centre))
+    assert np.abs(once - far).max() <= 1
+    lengths = np.sqrt(np.square(once.astype(int)).sum(1))
+    assert (lengths <= 2048).all()
+    assert (lengths > 2035).all()
+    cosine = (codes - metric.centre) / np.linalg.norm(codes - metric.centre, axis=1)[:, None]
+    nearest = ((cosine[:1] - cosine[1:]) ** 2).sum(1).argmin()
+    assert Points(once[1:]).nearest(once[:1], 1)[1] == nearest
+    back = metric.codes(once) - metric.centre
+    np.testing.assert_allclose(np.linalg.norm(back, axis=1).mean(), np.linalg.norm(codes, axis=1).mean(), rtol=0.02)
+
+
 def test_the_best_weights_on_training_records_are_kept(model):
     metric = model.model_.current(SearchMetric)
-    assert set(metric.measured) == {"output", "plain", "whitening"}
+    kinds = {"output", "plain", "whitening"}
+    assert set(metric.measured) == kinds | {f"{kind}-directions" for kind in kinds}
     assert metric.measured[metric.weights] == max(metric.measured.values()) > 0.8
 
 

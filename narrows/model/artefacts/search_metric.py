@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from narrows.chain import Chain
 from narrows.errors import NotMeasuredError
 from narrows.model.artefacts.contract import Artefact, TrainingRecords
-from narrows.model.inference import Labels
+from narrows.model.inference import Labels, corrupt
 from narrows.model.search_codes import code_numbers
 from narrows.numerics.batches import batch_size
 from narrows.numerics.nearest import MOST_SQUARES, Points
@@ -33,6 +33,7 @@ _QUERIES = 4  # every so many records of the sample is a query
 _NEIGHBOURS = 10
 _HEADROOM = 1.25  # coordinates reach so far beyond those of the sample before they are limited
 _BATCH = 256
+_FINE, _FURTHEST = float(1 << 20), float(1 << 21)  # steps of the longest code before its direction is taken
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,15 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
     is the length of the difference of their coordinates, times the unit. Σ l_d² ≤ 2²², so that squared distances are
     exact (`narrows.numerics.nearest`).
 
-    Three kinds of weights are compared on training records: "output", the root of the mean squared change of the
-    decoder's output for a change of one in the number; "plain", 1; "whitening", one over the standard deviation. The
-    best are kept: those with the largest share, among the ten nearest codes, of records with the label of the query, if
-    the training records have labels, otherwise of its ten nearest records themselves.
+    If directions are compared, the coordinates of each code, in steps of 2⁻²⁰ of the longest, are scaled to the same
+    length, which is a division by the root of an exact sum: noise and missing values shrink codes, and change their
+    directions less.
+
+    Three kinds of weights, each with lengths and without, are compared on training records: "output", the root of the
+    mean squared change of the decoder's output for a change of one in the number; "plain", 1; "whitening", one over the
+    standard deviation. The best are kept: those with the largest share, among the ten nearest codes, of records with
+    the label of the query, if the training records have labels, otherwise of its ten nearest records themselves.
+    Queries of a model that was trained with corruption are corrupted as in training.
 
     Attributes
     ----------
@@ -67,6 +73,8 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
         l.
     unit : float
         The unit.
+    length : float
+        If directions are compared: the mean length of the coordinates before they are scaled; otherwise 0.
     measured : dict of str to float
         The share for each kind of weights; empty if nothing was compared.
     """
@@ -76,6 +84,7 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
     factors: Floats
     limits: NDArray[np.int16]
     unit: float
+    length: float = 0.0
     measured: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -84,11 +93,13 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
         for name, array in arrays.items():
             if array.shape != (n,) or n == 0 or not np.isfinite(array).all():
                 raise ValueError(f"the array 'search.{name}' must be finite, of shape ({n},). Got {array.shape}")
-        total = int(np.square(self.limits.astype(np.int64)).sum())
+        total = 0 if self.length else int(np.square(self.limits.astype(np.int64)).sum())
         if self.limits.dtype != np.int16 or self.limits.min() < 0 or total > MOST_SQUARES:
             raise ValueError("the array 'search.limits' must be of int16, at least 0, with squares of at most 2^22")
         if not (isinstance(self.unit, float) and 0 < self.unit < math.inf):
             raise ValueError(f"the unit of the metric of search must be a number above 0. Got {self.unit!r}")
+        if not (isinstance(self.length, float) and 0 <= self.length < math.inf):
+            raise ValueError(f"the length of the metric of search must be a number from 0. Got {self.length!r}")
 
     @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
@@ -120,7 +131,9 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
         return {"search.centre": self.centre, "search.factors": self.factors, "search.limits": self.limits}
 
     def to_json(self) -> dict[str, Any]:
-        return {"search": {"weights": self.weights, "unit": self.unit, "measured": self.measured}}
+        return {
+            "search": {"weights": self.weights, "unit": self.unit, "length": self.length, "measured": self.measured}
+        }
 
     @classmethod
     def from_file(
@@ -148,7 +161,8 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
             raise ValueError("the metric of search is incomplete")
         arrays = {name: tensors[f"search.{name}"] for name in names}
         measured = dict(described.get("measured") or {})
-        return cls(str(described.get("weights")), **arrays, unit=described.get("unit", 0.0), measured=measured)
+        unit, length = described.get("unit", 0.0), described.get("length", 0.0)
+        return cls(str(described.get("weights")), **arrays, unit=unit, length=length, measured=measured)
 
     @property
     def n_numbers(self) -> int:
@@ -156,8 +170,10 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
         return len(self.centre)
 
     @classmethod
-    def of(cls, kind: str, codes: Floats, weights: Floats, measured: dict[str, float] | None = None) -> Self:
+    def of(cls, kind: str, codes: Floats, weights: Floats, *, directions: bool = False) -> Self:
         """Return the metric with weights (d,) and coordinates as fine as they can be for codes like these (n, d).
+
+        With ``directions`` only the directions of the codes from their mean count.
 
         Examples
         --------
@@ -170,9 +186,15 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
         length = float(np.sqrt(np.square(reach).sum()))
         if not math.isfinite(length):
             raise NotMeasuredError("The codes of the training records are so large that their squares are not finite.")
+        used = np.where(reach > 0, weights, 0.0)
+        if directions and length > 0:
+            radius = _radius(codes.shape[1])
+            factors = used * (_FINE / length)
+            typical = float(np.sqrt(np.square((codes - centre) * factors).sum(axis=1)).mean())
+            limits = np.full(codes.shape[1], radius, np.int16)
+            return cls(f"{kind}-directions", centre, factors, limits, 1 / radius, typical)
         unit = length / math.sqrt(MOST_SQUARES) if length > 0 else 1.0
-        limits = np.floor(reach / unit).astype(np.int16)
-        return cls(kind, centre, np.where(reach > 0, weights, 0.0) / unit, limits, unit, measured or {})
+        return cls(kind, centre, used / unit, np.floor(reach / unit).astype(np.int16), unit)
 
     def coordinates(self, codes: Floats) -> NDArray[np.int16]:
         """Return the coordinates (n, d) of codes (n, d); 0 for NaN. They are the same on every machine."""
@@ -180,12 +202,18 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
             away = codes - self.centre
             away *= self.factors
         np.nan_to_num(np.rint(away, out=away), copy=False)
+        if self.length:
+            fine = np.clip(away, -_FURTHEST, _FURTHEST).astype(np.int64)
+            lengths = np.sqrt(np.square(fine).sum(axis=1).astype(np.float64))  # of exact sums
+            radius = float(self.limits[0])
+            scaled: NDArray[np.int16] = np.rint(fine * (radius / np.maximum(lengths, 1.0))[:, None]).astype(np.int16)
+            return scaled
         return np.clip(away, -self.limits, self.limits, out=away).astype(np.int16)
 
     def codes(self, coordinates: NDArray[np.int16]) -> Floats:
         """Return codes (n, d) with these coordinates; numbers without weight are those of the centre."""
         steps = np.where(self.factors > 0, 1 / np.where(self.factors > 0, self.factors, 1.0), 0.0)
-        return np.asarray(self.centre + coordinates * steps)
+        return np.asarray(self.centre + coordinates * (steps * self.unit * self.length if self.length else steps))
 
     @staticmethod
     def sample_of(records: TrainingRecords, seed: int) -> _Sample:
@@ -199,13 +227,18 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
         codes = code_numbers(chain, sample.values, sample.condition)
         if not np.isfinite(codes).all():
             raise NotMeasuredError("The codes of the training records are not finite.")
-        metrics = {kind: cls.of(kind, codes, weights) for kind, weights in _candidates(chain, codes).items()}
+        metrics = [
+            cls.of(kind, codes, weights, directions=directions)
+            for directions in (False, True)
+            for kind, weights in _candidates(chain, codes).items()
+        ]
         relevant = _relevant(chain, sample)
         if relevant is None:
-            return next(iter(metrics.values()))
-        measured = {kind: _share(metric.coordinates(codes), relevant) for kind, metric in metrics.items()}
-        best = metrics[max(measured, key=lambda kind: measured[kind])]
-        return cls(best.weights, best.centre, best.factors, best.limits, best.unit, measured)
+            return metrics[0]
+        queries = _queries(chain, sample, codes)
+        measured = {metric.weights: _share(metric, codes, queries, relevant) for metric in metrics}
+        best = max(metrics, key=lambda metric: measured[metric.weights])
+        return replace(best, measured=measured)
 
 
 def _sample(
@@ -275,9 +308,24 @@ def _distances(chain: Chain, values: NDArray[Any], is_query: NDArray[np.bool_]) 
     return squares
 
 
-def _share(coordinates: NDArray[np.int16], relevant: NDArray[np.bool_]) -> float:
+def _queries(chain: Chain, sample: _Sample, codes: Floats) -> Floats:
+    """Return the codes (queries, d) of the queries, which are corrupted as in training, if that is."""
+    is_query = np.arange(len(codes)) % _QUERIES == 0
+    if chain.corruption is None:
+        clean: Floats = codes[is_query]
+        return clean
+    given = corrupt(chain, sample.values[is_query], 0)
+    return code_numbers(chain, given, None if sample.condition is None else sample.condition[is_query])
+
+
+def _share(metric: SearchMetric, codes: Floats, queries: Floats, relevant: NDArray[np.bool_]) -> float:
     """Return the mean share of the relevant records among the nearest of each query."""
-    is_query = np.arange(len(coordinates)) % _QUERIES == 0
+    is_query = np.arange(len(codes)) % _QUERIES == 0
     k = min(_NEIGHBOURS, relevant.shape[1])
-    _, indices = Points(coordinates[~is_query]).nearest(coordinates[is_query], k)
+    _, indices = Points(metric.coordinates(codes[~is_query])).nearest(metric.coordinates(queries), k)
     return float(np.take_along_axis(relevant, indices, axis=1).mean())
+
+
+def _radius(n: int) -> int:
+    """Return the length of coordinates of directions, so that rounded ones have sums of squares of at most 2^22."""
+    return max(int(math.sqrt(MOST_SQUARES) - math.sqrt(n) / 2 - 1), 1)

@@ -16,6 +16,7 @@ from narrows.errors import CorruptFileError, DataError, DataNotFoundError
 from narrows.io.files import write_atomically
 from narrows.io.magic import SAFETENSORS, kind_of
 from narrows.model.artefacts.search_metric import SearchMetric
+from narrows.numerics.nearest import MOST_SQUARES
 from narrows.uses.search.items import Items
 
 __all__ = ["KEY", "About", "IndexFile", "read_index_file", "write_index_file"]
@@ -161,6 +162,8 @@ def _parsed(tensors: Mapping[str, NDArray[Any]], header: Mapping[str, Any]) -> I
         raise ValueError("its codes or its metric are not valid")
     if coordinates.shape[1] != metric.n_numbers or (np.abs(coordinates.astype(np.int32)) > metric.limits).any():
         raise ValueError("its codes do not match its metric")
+    if len(coordinates) and int(np.square(coordinates.astype(np.int64)).sum(axis=1).max()) > MOST_SQUARES:
+        raise ValueError("its codes are longer than allowed")
     texts = [header["model"], header["dtype"], header["record"], header["data"]]
     codec, shape = header["codec"], tuple(header["shape"])
     if not all(isinstance(one, str) for one in texts) or not all(type(length) is int for length in shape):
