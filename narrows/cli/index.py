@@ -28,6 +28,12 @@ An archive that `narrows compress` wrote needs no index: `narrows search -i FILE
 @data_argument
 @model_option
 @output_option("INDEX", "Output: the index, for example data.index.")
+@click.option(
+    "--approximate/--exact",
+    default=None,
+    help="Whether the index gets a graph, in which a query looks at few records (pip install 'narrows[search]').  "
+    "[default: from a million records on, if usearch is installed]",
+)
 @data_options
 @device_option
 @write_options
@@ -36,6 +42,7 @@ def index(
     data: str,
     model: str,
     output: str,
+    approximate: bool | None,
     limit: int | None,
     reading: dict[str, Any],
     device: str,
@@ -60,7 +67,7 @@ def index(
     loaded = load_model(model, device)
     source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
     with show_progress(quiet=quiet) as progress:
-        made = SearchIndex.build(source, loaded, progress=progress)
+        made = SearchIndex.build(source, loaded, approximate=approximate, progress=progress)
     made.save(output, force=force)
     n_bytes, classes = os.path.getsize(os.path.expanduser(output)), made.items.classes
     if as_json:

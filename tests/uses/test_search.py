@@ -11,6 +11,7 @@ from narrows.model.artefacts import SearchMetric
 from narrows.networks import Dense
 from narrows.numerics.nearest import Points
 from narrows.uses import SearchIndex
+from narrows.uses.search.approximate import Graph
 from narrows.uses.search.queries import hide_values
 
 
@@ -246,6 +247,44 @@ def test_every_kind_of_record_and_code_is_searched(kind, rng, tmp_path):
     if kind == "text":
         assert loaded.items.names == tuple(data)
         assert [data[i] for i in indices[:, 0]] == data
+
+
+def test_a_graph_finds_nearly_the_same_with_exact_distances(source, model, queries, tmp_path):
+    pytest.importorskip("usearch")
+    index = SearchIndex.build(source, model, approximate=True)
+    index.save(tmp_path / "a.index")
+    loaded = SearchIndex.load(tmp_path / "a.index", model)
+    assert loaded.graph is not None
+    distances, indices = loaded.query(queries, 5)
+    exact = loaded.query(queries, 5, exact=True)
+    assert (indices == exact[1]).mean() > 0.95
+    np.testing.assert_array_equal(distances[indices == exact[1]], exact[0][indices == exact[1]])
+    assert len(loaded.add(queries).graph) == 340
+
+
+def test_candidates_are_ranked_by_exact_distances(index, queries):
+    class Found:
+        keys = np.array([[5, 3, 8, 1]] * 2)
+        counts = np.array([4, 4])
+
+    class All:
+        def __len__(self):
+            return len(index)
+
+        def search(self, queries, n, threads):
+            return Found()
+
+    points = Points(index.coordinates)
+    squares, indices = Graph(All()).nearest(points, index.coordinates[:2], 3)
+    expected = points.squares(index.coordinates[:2], np.sort(Found.keys))
+    np.testing.assert_array_equal(squares, np.sort(expected)[:, :3])
+    assert set(indices.ravel().tolist()) <= {1, 3, 5, 8}
+
+
+def test_a_graph_without_its_package_says_what_to_install(source, model, monkeypatch):
+    monkeypatch.setattr("narrows.uses.search.approximate.find_spec", lambda name: None)
+    with pytest.raises(errors.MissingPackageError, match=r"narrows\[search\]"):
+        SearchIndex.build(source, model, approximate=True)
 
 
 # -------------------------------------------------------------------------------------------------------- wrong inputs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,6 @@ from narrows.archive.description import is_archive
 from narrows.errors import (
     DataError,
     InvalidParameterError,
-    NotFreezableError,
-    NotMeasuredError,
     ShapeMismatchError,
     WrongModelError,
 )
@@ -25,9 +23,11 @@ from narrows.model.precision import in_float64
 from narrows.model.search_codes import code_numbers
 from narrows.numerics.batches import batch_size
 from narrows.numerics.nearest import Points
+from narrows.uses.search.approximate import MANY, Graph, has_usearch
 from narrows.uses.search.archive_codes import ArchiveCodes, read_archive_codes
 from narrows.uses.search.index_file import About, IndexFile, read_index_file, write_index_file
 from narrows.uses.search.items import Items
+from narrows.uses.search.models import about_model, digest_of, fitted, found_model
 
 if TYPE_CHECKING:
     from narrows.data import Source
@@ -63,6 +63,8 @@ class SearchIndex:
         Path of the archive that the codes are from; None for other indexes.
     model : Autoencoder or None
         The model that encodes queries; None if it has not been needed so far.
+    graph : Graph or None
+        The graph for approximate search.
 
     Examples
     --------
@@ -85,13 +87,20 @@ class SearchIndex:
         model: Autoencoder | None = None,
         archive: str | None = None,
         path: str | None = None,
+        graph: Graph | None = None,
     ) -> None:
         self._points, self.metric, self.items, self.about = Points(coordinates), metric, items, about
+        self.graph = graph
         self.model, self.archive, self.path = model, archive, path
 
     @classmethod
     def build(
-        cls, data: Data, model: Autoencoder | str | os.PathLike[str], *, progress: Progress | None = None
+        cls,
+        data: Data,
+        model: Autoencoder | str | os.PathLike[str],
+        *,
+        approximate: bool | None = None,
+        progress: Progress | None = None,
     ) -> Self:
         """Return the index of records; names and labels that come with them are kept.
 
@@ -102,6 +111,9 @@ class SearchIndex:
         model : Autoencoder or path
             A fitted model, or a model file. A model that was saved before models had a metric of search gets one that
             is measured on these records.
+        approximate : bool, optional
+            Whether the index gets a graph, in which a query looks at few records. By default it does from a million
+            records on, if the package usearch is installed (``narrows[search]``).
         progress : callable, optional
             Called with the activity ``"indexing"`` and the number of records done.
 
@@ -111,8 +123,10 @@ class SearchIndex:
             If the model cannot use the records, or there are none.
         NotMeasuredError
             If the weights of the model were changed since its metric was measured.
+        MissingPackageError
+            If a graph is asked for, and usearch is not installed.
         """
-        loaded = _fitted(model)
+        loaded = fitted(model)
         source = loaded._open(data, reset=False)
         classes = loaded.classes_of(source, None)
         if loaded.model_.has(SearchMetric.name):
@@ -120,7 +134,9 @@ class SearchIndex:
         else:
             metric = SearchMetric.for_records(loaded.chain_, source.values, source.labels, classes)
         coordinates = _encoded(loaded, source, classes, metric, progress)
-        return cls(coordinates, metric, Items.of(source), _about(loaded, source), model=loaded)
+        wants_graph = len(source) >= MANY and has_usearch() if approximate is None else approximate
+        graph = Graph.build(coordinates) if wants_graph else None
+        return cls(coordinates, metric, Items.of(source), about_model(loaded, source), model=loaded, graph=graph)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], model: Autoencoder | str | os.PathLike[str] | None = None) -> Self:
@@ -146,14 +162,18 @@ class SearchIndex:
         if is_archive(path):
             return cls._of_archive(path, model)
         contents = read_index_file(path)
-        index = cls(contents.coordinates, contents.metric, contents.items, contents.about, path=os.fspath(path))
+        graph = None
+        if contents.graph is not None and has_usearch():
+            graph = Graph.from_bytes(contents.graph, contents.coordinates.shape)
+        known = (contents.coordinates, contents.metric, contents.items, contents.about)
+        index = cls(*known, path=os.fspath(path), graph=graph)
         if model is not None:
-            index.model = index._checked(_fitted(model))
+            index.model = index._checked(fitted(model))
         return index
 
     @classmethod
     def _of_archive(cls, path: str | os.PathLike[str], model: Autoencoder | str | os.PathLike[str] | None) -> Self:
-        loaded = None if model is None else _fitted(model)
+        loaded = None if model is None else fitted(model)
         found: ArchiveCodes = read_archive_codes(path, loaded)
         where = os.fspath(path)
         return cls(
@@ -173,7 +193,13 @@ class SearchIndex:
         return self._points.coordinates
 
     def query(
-        self, X: Data, k: int = 10, *, label: int | str | None = None, denoise: bool = False
+        self,
+        X: Data,
+        k: int = 10,
+        *,
+        label: int | str | None = None,
+        denoise: bool = False,
+        exact: bool = False,
     ) -> tuple[Floats, Indices]:
         """Return the nearest records of each query, the nearest first.
 
@@ -188,6 +214,8 @@ class SearchIndex:
         denoise : bool
             Encode what the model restores of the queries. A model that was trained to remove noise then finds more of
             the records that are like a noisy query, and slightly fewer of those that are like a clean one.
+        exact : bool
+            Look at all records, also if the index has a graph. With a ``label`` all with this label are looked at.
 
         Returns
         -------
@@ -212,7 +240,7 @@ class SearchIndex:
         if denoise:
             values = reconstruct(in_float64(model.chain_), values, classes, dtype=model.dtype_)
         numbers = code_numbers(model.chain_, values, classes, in_double=True)
-        return self._nearest(self.metric.coordinates(numbers), k, label)
+        return self._nearest(self.metric.coordinates(numbers), k, label, exact=exact)
 
     def query_items(
         self, items: Sequence[int], k: int = 10, *, label: int | str | None = None
@@ -249,6 +277,8 @@ class SearchIndex:
         source = model._open(data, reset=False)
         more = _encoded(model, source, model.classes_of(source, None), self.metric, progress)
         self._points = Points(np.concatenate([self.coordinates, more]))
+        if self.graph is not None:
+            self.graph.add(more)
         self.items = self.items + Items.of(source)
         return self
 
@@ -260,7 +290,8 @@ class SearchIndex:
         OutputExistsError
             If the file exists and ``force`` is not set.
         """
-        write_index_file(path, IndexFile(self.coordinates, self.metric, self.items, self.about), force=force)
+        graph = None if self.graph is None else self.graph.to_bytes()
+        write_index_file(path, IndexFile(self.coordinates, self.metric, self.items, self.about, graph), force=force)
 
     def codes(self, indices: Indices) -> Floats:
         """Return the codes of records (m,) as they are stored, (m, n_latent)."""
@@ -275,7 +306,7 @@ class SearchIndex:
             If it is not found.
         """
         if self.model is None:
-            self.model = self._checked(_found_model(self.path, self.about))
+            self.model = self._checked(found_model(self.path, self.about))
         return self.model
 
     @property
@@ -292,8 +323,12 @@ class SearchIndex:
                 f"The 'k' of query must be from 1 to {n:,}, the number of records{which} in {self._where}. Got {k!r}."
             )
 
-    def _nearest(self, queries: NDArray[np.int16], k: int, label: int | str | None) -> tuple[Floats, Indices]:
-        if label is None:
+    def _nearest(
+        self, queries: NDArray[np.int16], k: int, label: int | str | None, *, exact: bool = False
+    ) -> tuple[Floats, Indices]:
+        if label is None and self.graph is not None and not exact:
+            squares, indices = self.graph.nearest(self._points, queries, k)
+        elif label is None:
             squares, indices = self._points.nearest(queries, k)
         else:
             rows = self.items.with_label(label, self._where)
@@ -309,8 +344,8 @@ class SearchIndex:
         if self.archive is None and given != self.about.model:
             named = (self.about.codec or self.about.model)[:12]
             raise WrongModelError(
-                f"{self._where} was made with the model {named}. The model given is {_id(model)[:12]}. Give the model "
-                "that it was made with, or make an index with this model (narrows index)."
+                f"{self._where} was made with the model {named}. The model given is {digest_of(model)[:12]}. Give the "
+                "model that it was made with, or make an index with this model (narrows index)."
             )
         if tuple(model.shape_) != self.about.shape:
             raise ShapeMismatchError(
@@ -337,55 +372,3 @@ def _encoded(
         if progress is not None:
             progress("indexing", min(start + size, len(source)), len(source), "records")
     return found
-
-
-def _fitted(model: Any) -> Autoencoder:
-    """Return a fitted autoencoder, or the one in a file."""
-    from narrows.estimators.checks import check_autoencoder
-    from narrows.estimators.loading import load
-
-    if isinstance(model, str | os.PathLike):
-        loaded = load(model)
-        check_autoencoder(loaded, "SearchIndex")
-        return cast("Autoencoder", loaded)
-    check_autoencoder(model, "SearchIndex")
-    return cast("Autoencoder", model)
-
-
-def _id(model: Autoencoder) -> str:
-    """Return the digest of the archive codec of a model, otherwise of its weights."""
-    from narrows.model.weights import weights_digest
-
-    try:
-        return model.codec_.digest
-    except (NotFreezableError, NotMeasuredError):
-        return weights_digest(model.chain_)
-
-
-def _about(model: Autoencoder, source: Source) -> About:
-    from narrows.model.weights import weights_digest
-
-    weights, named = weights_digest(model.chain_), _id(model)
-    codec = None if named == weights else named
-    return About(weights, codec, tuple(model.shape_), model.dtype_.name, model.record_, source.name)
-
-
-def _found_model(path: str | None, about: About) -> Autoencoder:
-    """Return the model of an index, searched by the hash of its archive codec.
-
-    Raises
-    ------
-    WrongModelError
-        If it is not found.
-    """
-    from narrows.archive.model_search import FOLDERS, find_model, model_folders
-
-    found = None if about.codec is None or path is None else find_model(path, about.codec)
-    if found is None:
-        folders = "" if path is None else " and ".join(f"'{folder}'" for folder in model_folders(path))
-        searched = f" No file with this model was found in {folders}." if folders and about.codec else ""
-        raise WrongModelError(
-            f"A query needs the model that the records were encoded with, {(about.codec or about.model)[:12]}. Give it "
-            f"as 'model' (--model).{searched} You can list more folders in the environment variable {FOLDERS}."
-        )
-    return _fitted(found)
