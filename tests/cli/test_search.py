@@ -35,7 +35,7 @@ def test_the_name_of_the_output_decides_what_it_is(ending, narrows, model, index
     narrows("search", "digits:test", "-i", indexed, "-m", model, "-k", "2", "--limit", "3", "-o", f"out.{ending}")
     path = Path(f"out.{ending}")
     if ending == "csv":
-        rows = list(csv.DictReader(path.open()))
+        rows = list(csv.DictReader(path.read_text().splitlines()))
         assert [row["query"] for row in rows[::2]] == ["digits:test#0", "digits:test#1", "digits:test#2"]
         assert float(rows[0]["distance"]) <= float(rows[1]["distance"])
     elif ending == "json":
