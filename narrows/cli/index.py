@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from narrows.cli.console import count, number, print_json, print_lines
+from narrows.cli.console import count, number, print_json, print_written
 from narrows.cli.inputs import OTHER_KINDS, check_file_output, load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, model_option, output_option, write_options
 from narrows.cli.outputs import Verb
@@ -84,7 +84,7 @@ def index(
         )
         return
     kept = [*(["names"] if made.items.names is not None else []), *([f"{len(classes)} labels"] if classes else [])]
-    print_lines(
+    print_written(
         f"{output}  {count(len(made), 'record')} of {made.metric.n_numbers} numbers, {number(n_bytes)} bytes"
         f"{', with ' + ' and '.join(kept) if kept else ''}"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.console import aligned, print_json, print_lines
+from narrows.cli.console import aligned, print_json, print_lines, print_written
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import data_options, write_options
 from narrows.cli.outputs import READS, WRITES, Verb, split_record
@@ -235,4 +235,7 @@ def _print(found_in: SearchIndex, found: Found, output: str | None, index: str, 
         lines += ["", f"and those of {n_left:,} more; -o OUT.csv writes all"]
     if found.precision is not None:
         lines += ["", f"{100 * found.precision:.1f} % of the neighbours have the label of their query"]
-    print_lines(*([output, ""] if output is not None else []), *lines)
+    if output is None:
+        print_lines(*lines)
+    else:
+        print_written(output, "", *lines)
