@@ -11,12 +11,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
+
 from narrows.archive.appending import check_chunk_records, check_together, metadata_of
+from narrows.archive.batches import batches_of, prepared
 from narrows.archive.encoder import ModelEncoder
 from narrows.archive.field_writer import check_without_model, compress_field
 from narrows.archive.names import warn_of_repeated
 from narrows.archive.plan import Plan, plan_archive
-from narrows.archive.prepared import batches_of, prepared
 from narrows.archive.summary import Summary
 from narrows.archive.summary_of import summary_of
 from narrows.archive.tally import ErrorTally
@@ -55,6 +57,8 @@ def compress(
     embed_model: bool = False,
     chunk_records: int | None = None,
     as_records: bool = False,
+    labels: str | os.PathLike[str] | ArrayLike | None = None,
+    keep_codes: bool = False,
     append: bool = False,
     force: bool = False,
     threads: int | None = None,
@@ -120,6 +124,12 @@ def compress(
         archive's.
     as_records : bool
         Without a model: the first axis of the array numbers records, which are not predicted from each other.
+    labels : "auto", path or array_like of shape (n,), optional
+        Labels to store with the records, which search shows and filters by: those of the data, or one for each record,
+        in an array or in a file (.npy, IDX, or lines of text).
+    keep_codes : bool
+        With an error bound: also keep codes that restoring does not need, so that the archive can be searched. They
+        have the model's default quality. They take a few bytes a record.
     append : bool
         Append to an existing archive, within its error bound if it has one. A larger `max_error` is accepted, but the
         archive's bound applies. The end of the archive and its index are checked first, but not its chunks (see
@@ -170,6 +180,8 @@ def compress(
         "embed_model": embed_model,
         "chunk_records": chunk_records,
         "append": append,
+        "labels": labels,
+        "keep_codes": keep_codes,
     }
     bounds: dict[str, Any] = {"max_error": max_error, "lossless": lossless}
     values: dict[str, Any] = {"accept_loss": accept_loss, "fill_value": fill_value}
@@ -215,6 +227,8 @@ def compress_within(
         quality=planned.number if is_rounded else None,
         overlap=None,
         effort=0,
+        labels=None,
+        keep_codes=False,
         append=False,
         force=False,
         embed_model=embed_model,
@@ -231,6 +245,8 @@ def _with_model(
     *,
     planned: Plan | None = None,
     effort: int,
+    labels: Any,
+    keep_codes: bool,
     append: bool,
     embed_model: bool,
     chunk_records: int | None,
@@ -257,6 +273,7 @@ def _with_model(
         "threads": threads,
     }
     planning: dict[str, Any] = {"accept_loss": accept_loss, "fill_value": fill_value, "before": before}
+    planning |= {"labels": labels, "keep_codes": keep_codes}
     with recorded() as warned:
         encoder = ModelEncoder(model, effort=effort)
         source = encoder.records_of(data)
@@ -324,7 +341,7 @@ def _write(
         n_bytes = _COPIES * len(batches[0]) * source.values[:1].nbytes if batches else 0
         for batch in writer.pool.map(partial(prepared, plan), batches, n_bytes):
             records = None if plan.bound is None else batch.records
-            writer.add(batch.symbols, batch.restored, batch.names, records=records)
+            writer.add(batch.symbols, batch.restored, batch.names, records=records, labels=batch.labels)
             tally.extend(batch.tally)
             if progress is not None:
                 progress("compressing", batch.stop, len(source), "records")

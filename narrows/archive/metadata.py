@@ -26,6 +26,8 @@ from narrows.errors import CorruptArchiveError
 
 __all__ = [
     "CODED_GROUPS",
+    "KEEP_CODES",
+    "LABELS",
     "MODEL_FILE",
     "NO_MODEL",
     "PARTS",
@@ -47,6 +49,8 @@ PARTS = 1
 """The entry ``parts`` of archives with a model in parts."""
 CODED_GROUPS = "coded_groups"
 """The entry of archives whose causal network codes groups of records one by one; its value is 1."""
+LABELS, KEEP_CODES = "labels", "keep_codes"
+"""Entries of archives whose chunks have labels, and of those that keep codes for search; their value is 1."""
 NO_MODEL = "0" * 64
 """The model of an archive of a field, which has none."""
 MAX_AXES = 31  # of a record
@@ -150,6 +154,16 @@ class Metadata:
         """How records are pieces of texts; None if they are not."""
         found = self.more.get("text")
         return None if found is None else found if isinstance(found, dict) else {"texts": found}
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether chunks have labels."""
+        return self.more.get(LABELS) is not None
+
+    @property
+    def keeps_codes(self) -> bool:
+        """Whether chunks whose residuals need no code contain it nevertheless."""
+        return self.more.get(KEEP_CODES) is not None
 
     @property
     def is_series(self) -> bool:

@@ -173,7 +173,8 @@ def train_model(
         kept=kept,
     )
     unseen = None if plan.race is None else apart.held_out
-    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen)
+    of_records: dict[str, Any] = {"labels": source.labels, "classes": labels}
+    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen, **of_records)
 
 
 def train_stages(

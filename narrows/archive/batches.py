@@ -1,4 +1,4 @@
-"""Batches of records that are written to an archive: encoded, restored and measured."""
+"""The batches in which records are prepared for an archive: encoded, restored and measured."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.archive.labels import Label
 from narrows.archive.layouts import Layout
 from narrows.archive.plan import Plan
 from narrows.archive.tally import ErrorTally
@@ -15,14 +16,14 @@ from narrows.data import Source
 from narrows.data.fill import is_fill
 from narrows.numerics.batches import batch_size
 
-__all__ = ["Prepared", "batches_of", "prepared"]
+__all__ = ["Batch", "batches_of", "prepared"]
 
 _BATCH_BYTES = 32 << 20
 _BATCH_RECORDS = 8192
 _ENCODED_RECORDS = 1024  # that an encoder processes at once
 
 
-class Prepared(NamedTuple):
+class Batch(NamedTuple):
     """Records to be added to an archive: those of the items before `stop` that are not in earlier batches."""
 
     stop: int
@@ -31,11 +32,13 @@ class Prepared(NamedTuple):
     symbols: NDArray[np.int32]
     restored: NDArray[Any]
     tally: ErrorTally
+    labels: list[Label] | None
 
 
-def prepared(plan: Plan, items: range) -> Prepared:
+def prepared(plan: Plan, items: range) -> Batch:
     """Encode and restore the records of some items, round them if the plan says so, and measure their errors."""
     codec = plan.codec
+    labels = None if plan.labels is None else plan.labels[items.start : items.stop]
     records, names = _records(plan.source, items.start, items.stop, plan.layout)
     symbols = plan.symbols(records)
     restored = codec.decode(symbols, plan.quality)
@@ -48,7 +51,7 @@ def prepared(plan: Plan, items: range) -> Prepared:
         tally.add(records, restored)
         measured.add(records, exact)
         tally.squared, tally.max_error = measured.squared, measured.max_error
-        return Prepared(items.stop, exact, names, symbols, restored, tally)
+        return Batch(items.stop, exact, names, symbols, restored, tally, labels)
     if missing is not None:
         places = is_fill(records, missing)
         exact = np.where(places, records, restored)
@@ -56,7 +59,7 @@ def prepared(plan: Plan, items: range) -> Prepared:
     tally.add(records, exact)
     if plan.texts is not None:
         tally.add_texts(records, restored)
-    return Prepared(items.stop, records, names, symbols, restored, tally)
+    return Batch(items.stop, records, names, symbols, restored, tally, labels)
 
 
 def batches_of(source: Source, plan: Plan) -> Iterator[range]:
