@@ -18,6 +18,8 @@ from narrows.codec.residual.chunk import encode_chunk
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
+from narrows.codec.text.chunk_groups import encode_groups
+from narrows.codec.text.frozen import FrozenBytes
 
 __all__ = ["CodedChunk", "UncodedChunk", "encode_records"]
 
@@ -94,6 +96,8 @@ def encode_records(
     ``first`` is the number of the first record.
     """
     symbols, names = np.concatenate(chunk.symbols), pack_names(chunk.names)
+    if codec.texts is not None:
+        return _with_model_of_bytes(chunk, first, codec.texts, metadata)
     coded: Coded | None = codec.qualities[quality].entropy.encode(symbols)
     residual, encoding, errors = None, None, Errors()
     if metadata.max_error is not None:
@@ -107,3 +111,14 @@ def encode_records(
         coded = coded if found.needs_code else None
     payload = Payload(np.array(chunk.checksums, np.uint32), coded, names, residual)
     return CodedChunk(first, len(chunk), pack_records(payload), payload.coding, payload.needs, encoding, errors)
+
+
+def _with_model_of_bytes(chunk: UncodedChunk, first: int, model: FrozenBytes, metadata: Metadata) -> CodedChunk:
+    """Encode the texts of a chunk, each alone or in groups."""
+    records, group = np.concatenate([records for records, _ in chunk.records]), metadata.text_group
+    assert group is not None, "an archive with a model of bytes says so"
+    kind = Kind.TEXTS_ALONE if group == 1 else Kind.TEXT_GROUPS
+    residual = ResidualPayload(kind, 0.0, encode_groups(records, model, group))
+    chunk.add_checksums(records, metadata.group_records)
+    payload = Payload(np.array(chunk.checksums, np.uint32), None, pack_names(chunk.names), residual)
+    return CodedChunk(first, len(chunk), pack_records(payload), payload.coding, payload.needs, (kind, False), Errors())

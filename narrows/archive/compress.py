@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.archive.appending import check_chunk_records, check_together, metadata_of
+from narrows.archive.byte_model_writer import byte_model_of, compress_with_bytes
 from narrows.archive.encoder import ModelEncoder
 from narrows.archive.field_writer import check_without_model, compress_field
 from narrows.archive.layouts import Layout
@@ -193,6 +194,9 @@ def compress(
         raise InvalidParameterError(
             "'as_records' has no effect with a model, whose archives always hold records. Omit it, or 'model'."
         )
+    if (found := byte_model_of(model)) is not None:
+        given |= {**values, "max_error": max_error, "effort": effort}
+        return compress_with_bytes(data, path, found, given, **output)
     return _with_model(data, path, model, effort=effort, **given, **bounds, **values, **output)
 
 
