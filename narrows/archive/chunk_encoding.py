@@ -14,7 +14,7 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.records import Payload, ResidualPayload, checksum, pack_names, pack_records
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.parts.needs import Needs
-from narrows.codec.residual.chunk import encode_chunk
+from narrows.codec.residual.chunk import encode_chunk, encode_exactly
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
@@ -114,11 +114,14 @@ def encode_records(
 
 
 def _with_model_of_bytes(chunk: UncodedChunk, first: int, model: FrozenBytes, metadata: Metadata) -> CodedChunk:
-    """Encode the texts of a chunk, each alone or in groups."""
+    """Encode the texts of a chunk, each alone or in groups; by zstd or uncompressed if that takes fewer bytes."""
     records, group = np.concatenate([records for records, _ in chunk.records]), metadata.text_group
     assert group is not None, "an archive with a model of bytes says so"
     kind = Kind.TEXTS_ALONE if group == 1 else Kind.TEXT_GROUPS
-    residual = ResidualPayload(kind, 0.0, encode_groups(records, model, group))
+    coded = encode_groups(records, model, group)
+    others = [(one.kind, one.data) for one in encode_exactly(records, len(coded))]
+    kind, data = min([(kind, coded), *others], key=lambda one: len(one[1]))
+    residual = ResidualPayload(kind, 0.0, data)
     chunk.add_checksums(records, metadata.group_records)
     payload = Payload(np.array(chunk.checksums, np.uint32), None, pack_names(chunk.names), residual)
     return CodedChunk(first, len(chunk), pack_records(payload), payload.coding, payload.needs, (kind, False), Errors())

@@ -49,10 +49,10 @@ def info(*, file: str, layers: bool, as_json: bool, quiet: bool) -> None:
         from narrows.cli.archive import about
 
         facts, lines = about(path)
-    elif (header := read_model_file(path, ())[0]).get("kind") == BYTES:
+    elif read_model_file(path, ())[0].get("kind") == BYTES:
         if layers:
             raise click.UsageError(f"--layers is for networks, and {path} is a model of bytes, which has none.")
-        facts, lines = about_bytes(path, header)
+        facts, lines = about_bytes(path)
     else:
         from narrows.model.inspection import inspect
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,10 +12,14 @@ from narrows.cli.console import aligned, count, number, print_json, print_lines
 from narrows.cli.inputs import open_data
 from narrows.cli.progress import show_progress
 from narrows.cli.settings import changes
+from narrows.estimators.recipe_list import OF_BYTES
+
+if TYPE_CHECKING:
+    from narrows.estimators.byte_model import ByteModel
 
 __all__ = ["BYTES", "about_bytes", "train_bytes"]
 
-BYTES = "bytes"
+(BYTES,) = OF_BYTES
 """The recipe of a model of bytes."""
 
 _OPTION = "sample_bytes"
@@ -53,27 +57,38 @@ def train_bytes(
         model.fit(source, progress=progress)
     seconds = round(time.perf_counter() - began, 3)
     model.save(output, force=force)
-    facts = {"path": output, "n_bytes": os.path.getsize(output), "seconds": seconds, **model.describe()}
+    facts = {**_facts(output, model), "seconds": seconds}
     if as_json:
         print_json(facts)
         return
     print_lines(*aligned([*_rows(facts), ("time", f"{seconds:.1f} s")]))
 
 
-def about_bytes(path: str | os.PathLike[str], header: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return the description of a file with a model of bytes, given its header, as JSON values and as lines.
+def about_bytes(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the description of a file with a model of bytes, as JSON values and as lines.
 
     Raises
     ------
     ModelFileError
         If it is damaged.
     """
-    from narrows.archive.models import short
     from narrows.estimators.byte_model import ByteModel
 
-    model = ByteModel.read(path)
-    facts = {"path": os.fspath(path), "n_bytes": os.path.getsize(path), "model_id": short(model.digest_), **header}
+    facts = _facts(path, ByteModel.read(path))
     return facts, aligned([*_rows(facts), ("id", f"{facts['model_id']}, in archives of this model")])
+
+
+def _facts(path: str | os.PathLike[str], model: ByteModel) -> dict[str, Any]:
+    """Return the description of a saved model as JSON values."""
+    from narrows.archive.models import short
+
+    described = {name.removesuffix("_"): value for name, value in model.describe().items()}
+    return {
+        "path": os.fspath(path),
+        "n_bytes": os.path.getsize(path),
+        "model_id": short(model.digest_),
+        **described,
+    }
 
 
 def _refuse(flags: dict[str, Any]) -> None:
@@ -88,13 +103,13 @@ def _refuse(flags: dict[str, Any]) -> None:
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Return rows on a model of bytes, given what its file contains."""
-    on, sample = facts["trained_on_"], facts["sample_"]
+    on, sample = facts["trained_on"], facts["sample"]
     rows = [
         ("model", f"{facts['path']}, {facts['n_bytes']:,} bytes, a model of bytes for lossless archives of text"),
         ("trained on", f"{on['name']}, {count(on['n_records'], 'text')} of {count(on['n_bytes'], 'byte')}"),
         ("sample", f"{count(sample['n_records'], 'text')} of {count(sample['n_bytes'], 'byte')} are in the model"),
     ]
-    rows += [("held out", _tried(one)) for one in facts["tried_"] if one["bits_per_byte"] is not None]
+    rows += [("held out", _tried(one)) for one in facts["tried"] if one["bits_per_byte"] is not None]
     return rows
 
 

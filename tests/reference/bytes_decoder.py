@@ -1,6 +1,7 @@
 """A second, independent decoder of the texts of a chunk, written from the section BYTES of docs/format.md.
 
-`texts` gives the texts of the data of a chunk, and `Model` those of chunks with a model of bytes. Whatever is damaged, or not as the page says, is a ValueError.
+`texts` gives the texts of the data of a chunk, and `Model` those of chunks with a model of bytes. Whatever is damaged,
+or not as the page says, is a ValueError.
 """
 
 from __future__ import annotations
@@ -378,7 +379,8 @@ class Decoder:
 
     def take(self, learnt: tuple) -> None:
         maps, hits, w, v, self.end, self.n_bytes = learnt
-        self.maps, self.hits, self.v = maps, defaultdict(lambda: State(3774872), hits), defaultdict(self.v.default_factory, v)
+        self.maps, self.hits = maps, defaultdict(lambda: State(3774872), hits)
+        self.v = defaultdict(lambda: [13107] * 5, v)
         self.w = [defaultdict(lambda: [7864] * 43, one) for one in w]
 
 
