@@ -10,7 +10,7 @@ import click
 
 from narrows.cli.archive import MUCH, WAYS
 from narrows.cli.compressed import yardstick_rows
-from narrows.cli.console import aligned, count, number, print_json, print_lines
+from narrows.cli.console import aligned, count, number, print_json, print_written
 from narrows.cli.inputs import open_data
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
@@ -52,13 +52,16 @@ def compress_bytes(
     if as_json:
         print_json(named.to_json())
     else:
-        print_lines(*_lines(named, source, model, quiet=quiet))
+        print_written(*_lines(named, source, model, quiet=quiet))
     for warning in summary.warnings:
         say(warning)
 
 
 def _lines(summary: Summary, source: Source, model: str, *, quiet: bool) -> list[str]:
-    """Return the result as lines: a table, and unless quiet the kernels, and whether the model is worth its bytes."""
+    """Return the result as lines: a table, the kernels, and whether the model is worth its bytes.
+
+    If ``quiet``, only a log gets the lines, and what takes time to find out is left out.
+    """
     from narrows.codec.kernels import kernels_line
 
     is_more = summary.total_records > summary.records

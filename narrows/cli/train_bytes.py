@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.console import aligned, count, number, print_json, print_lines
+from narrows.cli.console import aligned, count, number, print_json, print_written
 from narrows.cli.inputs import open_data
 from narrows.cli.progress import show_progress
 from narrows.cli.settings import changes
@@ -61,7 +61,7 @@ def train_bytes(
     if as_json:
         print_json(facts)
         return
-    print_lines(*aligned([*_rows(facts), ("time", f"{seconds:.1f} s")]))
+    print_written(*aligned([*_rows(facts), ("time", f"{seconds:.1f} s")]))
 
 
 def about_bytes(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
