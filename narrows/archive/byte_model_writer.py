@@ -147,7 +147,7 @@ def _whole_groups(n_records: int, group: int) -> int:
 
 def _texts(data: Any, path: str | os.PathLike[str], before: Metadata | None) -> Source:
     """Return texts as records: of the archive's length, if they are appended to one."""
-    source = narrows.data.open(data)
+    source = data if isinstance(data, Source) else narrows.data.open(data, record="text")
     if source.text is None:
         raise DataError(
             f"The model is a model of bytes, for text. {source.name} has records of shape {source.shape} "

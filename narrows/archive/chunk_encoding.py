@@ -114,13 +114,14 @@ def encode_records(
 
 
 def _with_model_of_bytes(chunk: UncodedChunk, first: int, model: FrozenBytes, metadata: Metadata) -> CodedChunk:
-    """Encode the texts of a chunk, each alone or in groups; by zstd or uncompressed if that takes fewer bytes."""
+    """Encode the texts of a chunk, each alone or in groups; by zstd or uncompressed if nothing is gained by that."""
     records, group = np.concatenate([records for records, _ in chunk.records]), metadata.text_group
     assert group is not None, "an archive with a model of bytes says so"
     kind = Kind.TEXTS_ALONE if group == 1 else Kind.TEXT_GROUPS
-    coded = encode_groups(records, model, group)
-    others = [(one.kind, one.data) for one in encode_exactly(records, len(coded))]
-    kind, data = min([(kind, coded), *others], key=lambda one: len(one[1]))
+    data = encode_groups(records, model, group)
+    if len(data) > np.count_nonzero(records):
+        found = min(encode_exactly(records, len(data)), key=lambda one: len(one.data))
+        kind, data = found.kind, found.data
     residual = ResidualPayload(kind, 0.0, data)
     chunk.add_checksums(records, metadata.group_records)
     payload = Payload(np.array(chunk.checksums, np.uint32), None, pack_names(chunk.names), residual)

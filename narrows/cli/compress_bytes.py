@@ -45,7 +45,7 @@ def compress_bytes(
     if dry_run:
         raise click.UsageError("--dry-run tries qualities, and a model of bytes restores texts byte for byte. Omit it.")
     with recorded(held=True):
-        source = open_data(data, quiet=quiet, **reading)
+        source = open_data(data, quiet=quiet, record="text", **reading)
         with through_file(output) as path, show_progress(quiet=quiet) as progress:
             summary = compress_with_bytes(source, path, codec, given, force=force, threads=threads, progress=progress)
     named = replace(summary, path=output)

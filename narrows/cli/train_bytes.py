@@ -51,7 +51,7 @@ def train_bytes(
     check_file_output(output, force=force)
     if os.path.isfile(output):
         warn_of_archives(output)
-    source = open_data(data, quiet=quiet, **reading)
+    source = open_data(data, quiet=quiet, record="text", **reading)
     began = time.perf_counter()
     with show_progress(quiet=quiet) as progress:
         model.fit(source, progress=progress)

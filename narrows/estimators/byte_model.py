@@ -14,6 +14,7 @@ import narrows.data
 from narrows.codec.model_file import BLOB, KIND_OF_BYTES, read_codec
 from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.codec.text.frozen import FrozenBytes
+from narrows.data import Source
 from narrows.errors import DataError, ModelFileError
 from narrows.estimators.text_samples import SampleOfTexts, learned_from, sample_of, tried_samples
 from narrows.io.files import write_atomically
@@ -97,7 +98,7 @@ class ByteModel:
             If these are not texts, or all are empty.
         """
         most = check("ByteModel", "sample_bytes", self.sample_bytes, Integer(1, _MOST_SAMPLE))
-        source = narrows.data.open(X)
+        source = X if isinstance(X, Source) else narrows.data.open(X, record="text")
         if source.text is None:
             raise DataError(
                 f"A model of bytes learns from text. {source.name} has records of shape {source.shape} {source.dtype}. "

@@ -307,3 +307,25 @@ def test_verbs_that_need_a_code_refuse_it(folder):
     )
     with pytest.raises(NotFreezableError, match="no code"):
         read_frozen("m.safetensors")
+
+
+def test_a_column_of_a_table_comes_back_as_one(folder):
+    Path("people.csv").write_text('id,name\n1,emma\n2,"olivia, ""liv"""\n3,\n4,zoë\n')
+    call("compress", "people.csv", "--column", "name", "-m", "m.safetensors", "-o", "p.narrows", "-q")
+    call("restore", "p.narrows", "-o", "again.csv", "-q")
+    assert Path("again.csv").read_text() == 'name\nemma\n"olivia, ""liv"""\n""\nzoë\n'
+    assert narrows.data.open("again.csv", column="name").text.texts[1] == b'olivia, "liv"'
+    assert (
+        "name it (--column COLUMN)" in call("compress", "people.csv", "-m", "m.safetensors", "-o", "x", code=1).stderr
+    )
+
+
+def test_files_of_any_name_and_standard_input_are_lines(folder):
+    Path("new.log").rename("syslog")
+    call("compress", "syslog", "-m", "m.safetensors", "-o", "s.narrows", "-q")
+    data = Path("syslog").read_bytes()
+    for command in ("compress - -m m.safetensors -o p.narrows -q", "train - --recipe bytes -o p.safetensors -q"):
+        assert CliRunner().invoke(main, command.split(), input=data).exit_code == 0
+    assert narrows.restore("p.narrows") == narrows.restore("s.narrows") == data.decode().splitlines()
+    Path("x.bin").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
+    assert "is unknown" in call("compress", "x.bin", "-m", "m.safetensors", "-o", "x.narrows", code=1).stderr
