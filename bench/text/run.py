@@ -2,16 +2,18 @@
 
     python bench/text/run.py             measure, and write bench/text.json and bench/text.md
     python bench/text/run.py Linux JSON  only some sets, which replace those in bench/text.json
+    python bench/text/run.py --models    only archives with models; what others take is that in bench/text.json
 
 The first four fifths of the lines train, and the last is measured::
 
-    narrows train train.txt --recipe bytes --set sample_bytes=16777215 -o m.safetensors
+    narrows train train.txt --recipe bytes -o m.safetensors                         a sample of up to 1 MiB
     narrows compress test.txt -m m.safetensors -o test.narrows                      groups of 64
     narrows compress test.txt -m m.safetensors -o test.narrows --chunk-records 1    each line alone
     narrows compress all.txt -o all.narrows                                         without a model
 
 Lines end with a line feed for compressors of many lines; those of single lines get none. Every archive is restored and
-compared with the file. The same is measured with the sample of usual size, if it is smaller.
+compared with the file. With --all-lines, models with all training lines as their sample are measured, too
+(--set sample_bytes=16777215), where these are more than 1 MiB.
 """
 
 from __future__ import annotations
@@ -132,25 +134,20 @@ def joined(lines: Sequence[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
-def measure(lines: Sequence[bytes]) -> dict[str, Any]:
-    """Return what a set of lines takes."""
+def measure(lines: Sequence[bytes], before: dict[str, Any] | None, *, all_lines: bool) -> dict[str, Any]:
+    """Return what a set of lines takes; with results from before, what others take is theirs."""
     n = len(lines) * 4 // 5
     train, test = lines[:n], lines[n:]
     with TemporaryDirectory() as folder, chdir(folder):
         Path("train.txt").write_bytes(joined(train))
         Path("test.txt").write_bytes(joined(test))
-        found = {
-            "lines": len(test),
-            "plain": len(joined(test)),
-            "model": with_model(test, f"--set sample_bytes={MOST_SAMPLE}"),
-            "zstd": by_line(train, test),
-            "peers_of_groups": of_groups(test, GROUP),
-            "peers_of_all": of_groups(test, len(test)),
-            "whole": whole(joined(lines)),
-        }
-        if found["model"]["sample_bytes"] >= 1 << 20:
-            found["usual_sample"] = with_model(test, "")
-        return found
+        found: dict[str, Any] = {"lines": len(test), "plain": len(joined(test)), "model": with_model(test, "")}
+        if all_lines and len(joined(train)) > 1 << 20:
+            found["all_lines"] = with_model(test, f"--set sample_bytes={MOST_SAMPLE}")
+        if before is not None:
+            return {**before, **found}
+        found |= {"zstd": by_line(train, test), "peers_of_groups": of_groups(test, GROUP)}
+        return found | {"peers_of_all": of_groups(test, len(test)), "whole": whole(joined(lines))}
 
 
 def best_zstd(one: dict[str, Any]) -> int:
@@ -161,9 +158,10 @@ def best_zstd(one: dict[str, Any]) -> int:
 def rows(found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Yield name, set, and model of each row of the table."""
     for name, one in found.items():
-        yield name, one, one["model"]
-        if "usual_sample" in one:
-            yield f"{name}, usual sample", one, one["usual_sample"]
+        if "model" in one:
+            yield name, one, one["model"]
+        if "all_lines" in one:
+            yield f"{name}, all lines", one, one["all_lines"]
 
 
 def _table(found: dict[str, Any]) -> list[str]:
@@ -217,16 +215,20 @@ def main() -> None:
     """Measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sets", nargs="*")
-    wanted = set(parser.parse_args().sets)
-    path = HERE / "text.json"
-    found = json.loads(path.read_text())["sets"] if wanted and path.exists() else {}
+    parser.add_argument("--models", action="store_true")
+    parser.add_argument("--all-lines", action="store_true")
+    asked = parser.parse_args()
+    wanted, path = set(asked.sets), HERE / "text.json"
+    before = json.loads(path.read_text())["sets"] if path.exists() else {}
+    found = before if wanted or asked.models else {}
     for name, lines in datasets():
         if wanted and name not in wanted:
             continue
         if lines is None:
             print(f"{name}: skipped, since its package is not installed", flush=True)
             continue
-        found[name] = measure(lines)
+        known = before.get(name) if asked.models else None
+        found[name] = measure(lines, known, all_lines=asked.all_lines)
         print(name, json.dumps(found[name]), flush=True)
         write(found)
     print("\n".join([*_table(found), *_speeds(found), *_means(found)]))
