@@ -53,6 +53,8 @@ def call(text: str) -> tuple[dict[str, Any], float]:
     """Call a command; return what it prints as JSON, and the CPU seconds that it takes."""
     start = time.process_time()
     found = CliRunner().invoke(command_line, [*text.split(), "--json", "-q", "--force"], catch_exceptions=False)
+    if found.exit_code:
+        raise SystemExit(found.output)
     return json.loads(found.stdout), time.process_time() - start
 
 

@@ -31,7 +31,7 @@ MOST_SAMPLE = 1 << 24
 """The largest number of bytes of a sample, with a line end for each record."""
 
 _BLOCK = 32
-_LEAST_BITS, _ENOUGH_BITS = 10, 21
+_LEAST_BITS, _ENOUGH_BITS = 10, 22
 _NO_BYTES: NDArray[np.uint8] = np.empty(0, np.uint8)
 
 
