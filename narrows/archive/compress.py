@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from narrows.archive.appending import check_chunk_records, check_together, metadata_of
 from narrows.archive.batches import batches_of, prepared
+from narrows.archive.byte_model_writer import byte_model_of, compress_with_bytes
 from narrows.archive.encoder import ModelEncoder
 from narrows.archive.field_writer import check_without_model, compress_field
 from narrows.archive.names import warn_of_repeated
@@ -194,6 +195,9 @@ def compress(
         raise InvalidParameterError(
             "'as_records' has no effect with a model, whose archives always hold records. Omit it, or 'model'."
         )
+    if (found := byte_model_of(model)) is not None:
+        given |= {**values, "max_error": max_error, "effort": effort}
+        return compress_with_bytes(data, path, found, given, **output)
     return _with_model(data, path, model, effort=effort, **given, **bounds, **values, **output)
 
 

@@ -25,6 +25,7 @@ from narrows.codec.residual.grouped import GROUP_BYTES
 from narrows.errors import CorruptArchiveError
 
 __all__ = [
+    "BYTE_MODEL",
     "CODED_GROUPS",
     "KEEP_CODES",
     "LABELS",
@@ -51,6 +52,8 @@ CODED_GROUPS = "coded_groups"
 """The entry of archives whose causal network codes groups of records one by one; its value is 1."""
 LABELS, KEEP_CODES = "labels", "keep_codes"
 """Entries of archives whose chunks have labels, and of those that keep codes for search; their value is 1."""
+BYTE_MODEL = "byte_model"
+"""The entry of archives whose texts a model of bytes codes; its value is the number of records of a coded group."""
 NO_MODEL = "0" * 64
 """The model of an archive of a field, which has none."""
 MAX_AXES = 31  # of a record
@@ -125,6 +128,20 @@ class Metadata:
     def coded_groups(self) -> int | None:
         """The number of records of a group if a causal network codes them group by group; None if by chunk."""
         return self.group_records if self.more.get(CODED_GROUPS) is not None else None
+
+    @property
+    def text_group(self) -> int | None:
+        """The number of records of a group that a model of bytes codes; None if there is no such model.
+
+        Raises
+        ------
+        CorruptArchiveError
+            If there can be no such groups.
+        """
+        group = self.more.get(BYTE_MODEL)
+        if group is None or (type(group) is int and group in {1, self.group_records}):
+            return group
+        raise CorruptArchiveError(f"its metadata declare groups of {group!r:.20} texts")
 
     @property
     def position(self) -> int:

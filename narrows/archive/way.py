@@ -13,7 +13,13 @@ __all__ = ["WAYS", "Way", "way_name"]
 WAYS = "ways"
 """Entry of the metadata of archives: for each way that was measured, the best first, name, bytes of a record, PSNR."""
 
-_NAMES = {Kind.BYTES: "bytes", Kind.ZSTD: "zstd", Kind.PLAIN: "plain"}
+_NAMES = {
+    Kind.BYTES: "bytes",
+    Kind.TEXTS_ALONE: "texts alone",
+    Kind.TEXT_GROUPS: "texts in groups",
+    Kind.ZSTD: "zstd",
+    Kind.PLAIN: "plain",
+}
 
 
 @dataclass(frozen=True)
@@ -52,4 +58,4 @@ def way_name(kind: Kind, needs_code: bool) -> str:
     """Return the name of an encoding: the kind of a residual, and whether there are also symbols of a code."""
     if needs_code:
         return "code and rest"
-    return "network" if kind.uses_network else _NAMES.get(kind, "neighbours")
+    return _NAMES.get(kind, "network" if kind.uses_network else "neighbours")

@@ -50,6 +50,8 @@ WAYS = {
     "network": "by the residual model",
     "levels": "pixels rounded to levels, by the residual model",
     "bytes": "byte by byte, from the text before",
+    "texts in groups": "with the model of bytes, in groups",
+    "texts alone": "with the model of bytes, each text alone",
     "zstd": "by zstd",
     "plain": "uncompressed",
 }
@@ -138,7 +140,11 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
         ("bytes", _bytes_each(found)),
         ("model", "none, and none is needed" if is_without else f"{found.model_id}, {_where(found)}"),
         *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
-        *([] if is_without else [("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}")]),
+        *(
+            []
+            if is_without or "byte_model" in metadata
+            else [("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}")]
+        ),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
         *_rounded_rows(metadata),
         *_way_rows(found),

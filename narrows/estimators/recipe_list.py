@@ -5,7 +5,10 @@ The lines are those of the functions in `narrows.estimators.recipes`; a test com
 
 from __future__ import annotations
 
-__all__ = ["SUMMARIES"]
+__all__ = ["OF_BYTES", "SUMMARIES"]
+
+OF_BYTES = {"bytes": "For lossless files of text: no network, but a sample of the texts that predicts their bytes."}
+"""The recipe that is no autoencoder; see `narrows.estimators.byte_model`."""
 
 SUMMARIES = {
     "auto": "Parts chosen by the kind and size of the data, tuned for good quality in short time.",
