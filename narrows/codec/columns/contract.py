@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 class Numbers:
     """One column of whole numbers; decimals, dates and times come scaled to whole numbers.
 
-    Attributes:
-        values: The numbers, shaped ``(n,)``; anything where one is missing.
-        missing: True where no number is, shaped ``(n,)``; None where none is missing.
+    Attributes
+    ----------
+    values : ndarray of shape (n,), int64
+        The numbers; anything where one is missing.
+    missing : ndarray of shape (n,), bool, or None
+        True where no number is; None: none is missing.
     """
 
     values: NDArray[np.int64]
@@ -27,11 +30,14 @@ class Numbers:
 class Ids:
     """One column of categories: numbers of entries in a dictionary that the data side keeps.
 
-    Attributes:
-        values: 0 to ``n_known - 1``, or ``n_known`` for "not in the dictionary", shaped ``(n,)``;
-            anything where one is missing.
-        missing: True where no category is, shaped ``(n,)``; None where none is missing.
-        n_known: Number of entries of the dictionary.
+    Attributes
+    ----------
+    values : ndarray of shape (n,), int64
+        0 to ``n_known - 1``, or ``n_known`` for "not in the dictionary"; anything where one is missing.
+    missing : ndarray of shape (n,), bool, or None
+        True where no category is; None: none is missing.
+    n_known : int
+        Number of entries of the dictionary.
     """
 
     values: NDArray[np.int64]
@@ -43,9 +49,12 @@ class Ids:
 class Texts:
     """One column of identifiers or free text.
 
-    Attributes:
-        values: The texts, ``n`` of them; empty where one is missing.
-        missing: True where no text is, shaped ``(n,)``; None where none is missing.
+    Attributes
+    ----------
+    values : list of bytes
+        The texts; anything where one is missing.
+    missing : ndarray of shape (n,), bool, or None
+        True where no text is; None: none is missing.
     """
 
     values: list[bytes]
