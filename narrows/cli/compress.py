@@ -10,7 +10,7 @@ import click
 from narrows.cli.compress_field import compress_without_model
 from narrows.cli.compress_options import check_bound, check_model, check_options, check_values, choose, losses
 from narrows.cli.compressed import result_lines
-from narrows.cli.console import print_json, print_lines
+from narrows.cli.console import print_json, print_written
 from narrows.cli.inputs import check_archive_output, load_model, open_data
 from narrows.cli.options import (
     data_argument,
@@ -238,6 +238,6 @@ def _compress(
     if as_json:
         print_json({**summary.to_json(), "path": output})
     else:
-        print_lines(*lines)
+        print_written(*lines)
     for warning in summary.warnings:
         say(warning)
