@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 
 from narrows.archive.appending import check_chunk_records, check_together, metadata_of
 from narrows.archive.encoder import ModelEncoder
-from narrows.archive.field_writer import check_without_model, compress_field
+from narrows.archive.field_writer import check_without_model
 from narrows.archive.layouts import Layout
 from narrows.archive.names import warn_of_repeated
 from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.summary import Summary
 from narrows.archive.summary_of import summary_of
+from narrows.archive.table_summary import TableSummary
 from narrows.archive.tally import ErrorTally
 from narrows.archive.texts import text_chunk_records
+from narrows.archive.without_model import compress_without_model
 from narrows.archive.writer import Writer
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.parts.parted_codec import PartedCodec
@@ -70,8 +72,8 @@ def compress(
     force: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> Summary:
-    """Write records to an archive, or an array without a model.
+) -> Summary | TableSummary:
+    """Write records to an archive, or an array or a table without a model.
 
     With a model, restored records are the model's reconstructions, the same bytes on every machine. With `max_error` or
     `lossless`, the archive also stores the errors of the model, as far as necessary. Records unlike the training data
@@ -146,7 +148,7 @@ def compress(
     Returns
     -------
     Summary
-        Size on disk, achieved quality, and size of the model.
+        Size on disk, achieved quality, and size of the model; of a table a `TableSummary`.
 
     Raises
     ------
@@ -188,7 +190,7 @@ def compress(
     check_threads(threads)
     if model is None:
         check_without_model({**given, "effort": effort or None})
-        return compress_field(data, path, **bounds, **values, as_records=as_records, **output)
+        return compress_without_model(data, path, **bounds, **values, as_records=as_records, output=output)
     if as_records:
         raise InvalidParameterError(
             "'as_records' has no effect with a model, whose archives always hold records. Omit it, or 'model'."

@@ -137,6 +137,12 @@ class Metadata:
         return found if isinstance(found, dict) else None
 
     @property
+    def table(self) -> dict[str, Any] | None:
+        """What the rows of a table are; None if the archive has none."""
+        found = self.more.get("table")
+        return found if isinstance(found, dict) else None
+
+    @property
     def windows(self) -> dict[str, Any] | None:
         """The series that records are windows of; None if items are no steps of series."""
         found = self.more.get("windows")
@@ -199,6 +205,8 @@ class Metadata:
         given = dict(values)
         if given.get("field") is not None:
             given = _without_model(given)
+        elif given.get("table") is not None:
+            given = _of_table(given)
         known = {name: given.pop(name, None) for name in _CHECKS}
         for name, check in _CHECKS.items():
             if not check(known[name]):
@@ -245,9 +253,18 @@ def _without_model(values: dict[str, Any]) -> dict[str, Any]:
     return {"container": {}} | values | _OF_FIELDS | {"record_shape": described.get("block", described.get("shape"))}
 
 
+def _of_table(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a table with the entries that are the same for all tables, which headers do not have."""
+    if not isinstance(values["table"], dict):
+        raise CorruptArchiveError(f"the 'table' in its metadata is not valid: {values['table']!r:.80}")
+    return {"container": {}} | values | _OF_TABLES
+
+
 def header_entries(metadata: Metadata) -> dict[str, Any]:
-    """Return the metadata as JSON values for a header, without what is the same for all fields."""
+    """Return the metadata as JSON values for a header, without what is the same for all fields, or all tables."""
     values = metadata.to_json()
+    if metadata.table is not None:
+        return {name: value for name, value in values.items() if name not in _OF_TABLES}
     if metadata.field is None:
         return values
     return {name: value for name, value in values.items() if name not in _OF_FIELDS and name != "record_shape"}
@@ -334,6 +351,16 @@ _OF_FIELDS: dict[str, Any] = {
     "quality": 0,
     "n_symbols": 1,
     "chunk_records": 1,
+    "group_records": 16,
+    "tiling": None,
+}
+
+
+_OF_TABLES: dict[str, Any] = {
+    "record_shape": [1],
+    "dtype": "uint8",
+    "quality": 0,
+    "n_symbols": 1,
     "group_records": 16,
     "tiling": None,
 }

@@ -38,6 +38,8 @@ from narrows.archive.records import largest_error, needs_of, parse_names
 from narrows.archive.report import Problem, Report
 from narrows.archive.scan import Scanned, scan
 from narrows.archive.series_problems import problems_of_series
+from narrows.archive.table_chunks import check_rows
+from narrows.archive.table_codec import TableCodec
 from narrows.codec.parts.needs import Needs
 from narrows.errors import ArchiveError, CorruptArchiveError
 from narrows.numerics.pool import Pool, check_threads
@@ -162,7 +164,7 @@ def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems
 
 
 def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> float | None:
-    if header.metadata.max_error is None:
+    if header.metadata.max_error is None or header.metadata.table is not None:
         return None
     if header.metadata.field is not None:
         return max((largest_block_error(source, at + BLOCK_BYTES) for at, _ in chunks), default=0.0)
@@ -220,7 +222,7 @@ def _model(
             problems.append(Problem(offset, str(error)))
     if metadata.field is not None:
         return [], find_codec(source, metadata, [], model)
-    needed = _needed(source, header, scanned)
+    needed = Needs.NOTHING if metadata.table is not None else _needed(source, header, scanned)
     try:
         if metadata.parts is not None:
             inside = parts_of(blobs, metadata)
@@ -256,6 +258,9 @@ def _damage(source: ByteFile, header: Header, scanned: Scanned, codec: Codec | N
         return "its bytes are damaged or truncated"
     metadata, n = header.metadata, block.n_records
     try:
+        if metadata.table is not None:
+            check_rows(source, offset, block, metadata, codec.table if isinstance(codec, TableCodec) else None)
+            return None
         if metadata.field is not None:
             field = Field.from_json(metadata.field)
             stored = read_block_values(source, offset, block, metadata, field)

@@ -9,6 +9,7 @@ import click
 
 from narrows.cli.compress_field import compress_without_model
 from narrows.cli.compress_options import check_bound, check_model, check_options, check_values, choose, losses
+from narrows.cli.compress_table import table_options, without_bound
 from narrows.cli.compressed import result_lines
 from narrows.cli.console import print_json, print_lines
 from narrows.cli.inputs import check_archive_output, load_model, open_data
@@ -52,6 +53,11 @@ Without -m, DATA is one array of 1 to 4 axes or more, a field such as temperatur
 and `narrows restore` needs no other file. With --as records, the first axis numbers records, and those are not
 predicted from each other. Lines of text (.txt, .log, .jsonl) need no bound either: each byte is predicted from those
 before it in its chunk.
+
+Without -m, a table in a CSV, TSV, Parquet or Feather file is compressed in one step: its columns are typed, what they
+have in common is learned, and the archive has all that restoring needs. CSV files come back byte for byte, as they were
+before gzip or zstd. A CSV file of numbers at a date each is a series; --as table makes it a table. Text from standard
+input (-) is a table, too.
 
 Images larger than those that the model was trained on are cut into tiles and restored as a whole. Tiles without
 overlap may have visible seams; with --overlap they are blended.
@@ -116,10 +122,12 @@ so that reading needs FILE.narrows alone.
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(["field", "records"]),
-    help="Without -m: whether DATA is one field over all axes, or records along the first axis.  [default: field]",
+    type=click.Choice(["field", "records", "table"]),
+    help="Without -m: whether DATA is one field over all axes, records along the first axis, or the rows of a table.  "
+    "[default: files of text are tables or series, other arrays are fields]",
 )
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
+@table_options
 @data_options
 @threads_option
 @device_option
@@ -143,6 +151,7 @@ def compress(
     chunk_records: int | None,
     kind: str | None,
     append: bool,
+    as_table: dict[str, Any],
     limit: int | None,
     reading: dict[str, Any],
     threads: int | None,
@@ -157,13 +166,10 @@ def compress(
     it. With --max-error the error of every value is bounded, with --lossless every bit is restored. Every machine
     restores the same bytes.
 
-    Without a model, one array or series is compressed within a bound; CSV and WAV files by default losslessly. Lines of
-    text are always restored byte for byte.
+    Without a model, one array or series is compressed within a bound; CSV and WAV files by default losslessly. Tables
+    in CSV and Parquet files and lines of text are always restored exactly, by what is learned from them in this step.
     """
-    if model is None and max_error is None:
-        from narrows.data.field import is_lossless_file
-
-        lossless = lossless or is_lossless_file(data)
+    kind, lossless = without_bound(data, kind, as_table, model=model, max_error=max_error, lossless=lossless)
     wanted: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
     check_options(output, wanted, overlap=overlap, append=append, force=force, dry_run=dry_run)
     check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
@@ -191,8 +197,8 @@ def compress(
         check_archive_output(output, force=force or append)
     if model is None:
         compress_without_model(
-            data, output, {"limit": limit, **reading}, max_error=max_error, lossless=lossless, **values,
-            as_records=kind == "records", force=force, threads=threads, as_json=as_json, quiet=quiet,
+            data, output, {"limit": limit, **reading}, as_table, max_error=max_error, lossless=lossless, **values,
+            kind=kind, force=force, threads=threads, as_json=as_json, quiet=quiet,
         )  # fmt: skip
         return
     if append:
@@ -228,10 +234,12 @@ def _compress(
     """Compress records with a model, and print the result."""
     from narrows.archive import inspect
     from narrows.archive.compress import compress as write
+    from narrows.archive.summary import Summary
 
     # The summary contains the warnings.
     with through_file(output) as path, show_progress(quiet=quiet) as progress, recorded(held=True):
         summary = write(source, path, model=loaded, **options, progress=progress)
+        assert isinstance(summary, Summary), "records of a model are no table"
         made = inspect(path)
         named = replace(summary, path=output)
         lines = result_lines(named, source, model, made.fixed_bytes, made.n_chunks, quiet=quiet)

@@ -33,7 +33,8 @@ class Ids:
     Attributes
     ----------
     values : ndarray of int64, shape (n,)
-        0 to ``n_known - 1``, or ``n_known`` for a category that is not in the dictionary; anything where one is missing.
+        0 to ``n_known - 1``, or ``n_known`` for a category that is not in the dictionary; anything where one is
+        missing.
     missing : ndarray of bool, shape (n,), or None
         Whether a category is missing; None: none is.
     n_known : int

@@ -3,56 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
+from narrows.records.columns import Column, Ids, Numbers, Texts
 
-
-@dataclass(frozen=True)
-class Numbers:
-    """One column of whole numbers; decimals, dates and times come scaled to whole numbers.
-
-    Attributes:
-        values: The numbers, shaped ``(n,)``; anything where one is missing.
-        missing: True where no number is, shaped ``(n,)``; None where none is missing.
-    """
-
-    values: NDArray[np.int64]
-    missing: NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True)
-class Ids:
-    """One column of categories: numbers of entries in a dictionary that the data side keeps.
-
-    Attributes:
-        values: 0 to ``n_known - 1``, or ``n_known`` for "not in the dictionary", shaped ``(n,)``;
-            anything where one is missing.
-        missing: True where no category is, shaped ``(n,)``; None where none is missing.
-        n_known: Number of entries of the dictionary.
-    """
-
-    values: NDArray[np.int64]
-    missing: NDArray[np.bool_] | None
-    n_known: int
-
-
-@dataclass(frozen=True)
-class Texts:
-    """One column of identifiers or free text.
-
-    Attributes:
-        values: The texts, ``n`` of them; empty where one is missing.
-        missing: True where no text is, shaped ``(n,)``; None where none is missing.
-    """
-
-    values: list[bytes]
-    missing: NDArray[np.bool_] | None = None
-
-
-Column = Numbers | Ids | Texts
+__all__ = ["Column", "ColumnsModel", "Ids", "Numbers", "Texts"]
 
 
 class ColumnsModel(Protocol):

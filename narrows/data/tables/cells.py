@@ -52,12 +52,12 @@ class Cells(NamedTuple):
 
     def texts(self) -> list[bytes]:
         """Return the bytes of each cell."""
-        raw = memoryview(self.data)
+        raw = memoryview(self.data.data)
         return [bytes(raw[start:end]) for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
     def equal(self, text: bytes) -> npt.NDArray[np.bool_]:
         """Return whether each cell is a text."""
-        found = self.lengths == len(text)
+        found: npt.NDArray[np.bool_] = self.lengths == len(text)
         at = np.flatnonzero(found)
         if len(text) and len(at):
             starts = np.zeros(len(at), np.int64)

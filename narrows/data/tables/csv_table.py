@@ -2,107 +2,129 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
 from narrows.data.tables import kernels
 from narrows.data.tables.cells import Cells
+from narrows.data.tables.csv_values import arrow_values, python_values
 from narrows.data.tables.dialect import Dialect
+from narrows.data.tables.form import Facts, Form, Group, TableSource
 from narrows.data.tables.inference import Findings
 from narrows.data.tables.kernels import Bytes
 from narrows.data.tables.rows import Rows, find_rows
-from narrows.data.tables.rules import Encoded, Rule, Stepped
+from narrows.data.tables.rules import Rule
 from narrows.errors import DataError
 
-__all__ = ["CsvTable", "Group", "join_cells"]
+__all__ = ["CsvForm", "CsvSource", "join_cells", "read_table"]
+
+_CELLS = 1 << 19  # that are read at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Some rows as columns, with the cells that are exceptions."""
-
-    columns: list[Encoded]
-
-    def __len__(self) -> int:
-        first = self.columns[0].column.values
-        return len(first)
-
-
-@dataclass(frozen=True, eq=False)
-class CsvTable:
-    """A table in a file of text.
+class CsvForm(Form, entry="csv"):
+    """The columns of a file of text.
 
     Attributes
     ----------
-    data : ndarray of uint8
-        The file, mapped or in memory.
-    source : str
-        Its name in messages.
     dialect : Dialect
     rules : tuple of Rule
         One for each column.
-    n_rows : int
     """
 
-    data: Bytes
-    source: str
     dialect: Dialect
     rules: tuple[Rule, ...]
-    n_rows: int
 
-    def groups(self, size: int) -> Iterator[tuple[Rows, Group]]:
-        """Yield the rows, and what they are as columns, some at a time."""
-        for rows in pieces(self.data, self.dialect, self.source, multiple=size):
-            for start in range(0, len(rows), size):
-                some = rows.take(start, min(start + size, len(rows)))
-                yield some, self.encode(some)
+    @property
+    def names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names of the columns."""
+        return self.dialect.names
 
     def encode(self, rows: Rows) -> Group:
         """Return rows as columns."""
         quote = self.dialect.quote
         return Group([rule.encode(rows.column(number), quote) for number, rule in enumerate(self.rules)])
 
-    def text_of(self, group: Group) -> Bytes:
+    def cells(self, group: Group, column: int) -> Cells:
+        """Return the cells of a column as they are in the file."""
+        one = group.columns[column]
+        return self.rules[column].decode(one.column, self.dialect.quote).with_texts(one.rows, one.texts)
+
+    def text(self, group: Group) -> Bytes:
         """Return the text of rows, each with its line end."""
-        return text_of(group, self.rules, self.dialect)
+        cells = [self.cells(group, column) for column in range(len(self.rules))]
+        return join_cells(cells, self.dialect.delimiter, self.dialect.newline)
+
+    def checksum(self, group: Group) -> int:
+        return zlib.crc32(self.text(group).tobytes())
+
+    def values(self, group: Group, column: int) -> list[Any]:
+        return python_values(self.rules[column], self.dialect, group.columns[column])
+
+    def arrow(self, groups: Iterable[Group], columns: Sequence[int]) -> Any:
+        import pyarrow as pa
+
+        found: dict[int, list[Any]] = {column: [] for column in columns}
+        for group in groups:
+            for column, pieces in found.items():
+                pieces.append(arrow_values(self.rules[column], self.dialect, group.columns[column]))
+        empty = Group([rule.encode(Cells.of([])) for rule in self.rules])
+        arrays = [
+            pa.chunked_array(pieces or [arrow_values(self.rules[column], self.dialect, empty.columns[column])])
+            for column, pieces in found.items()
+        ]
+        return pa.table(arrays, [self.names[column] for column in columns]).unify_dictionaries()
+
+    def with_rules(self, rules: Sequence[Rule]) -> Self:
+        return type(self)(self.dialect, tuple(rules))
+
+    def to_json(self) -> dict[str, Any]:
+        return self.dialect.to_json()
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], names: tuple[str, ...], rules: tuple[Rule, ...]) -> Self:
+        return cls(Dialect.from_json(values, names), rules)
 
 
-def text_of(group: Group, rules: tuple[Rule, ...], dialect: Dialect) -> Bytes:
-    """Return the text of rows, each with its line end."""
-    cells = [
-        rule.decode(one.column, dialect.quote).with_texts(one.rows, one.texts)
-        for rule, one in zip(rules, group.columns, strict=True)
-    ]
-    return join_cells(cells, bytes([dialect.delimiter]), dialect.newline)
-
-
-def join_cells(columns: list[Cells], delimiter: bytes, newline: bytes) -> Bytes:
+def join_cells(columns: list[Cells], delimiter: int, newline: bytes) -> Bytes:
     """Return the rows of columns as text."""
-    n, after = len(columns[0]), len(delimiter)
+    n = len(columns[0])
     lengths = [cells.lengths for cells in columns]
-    row_lengths = np.sum(lengths, axis=0) + after * (len(columns) - 1) + len(newline)
+    row_lengths = np.sum(lengths, axis=0) + (len(columns) - 1) + len(newline)
     row_ends = np.cumsum(row_lengths)
-    out = np.full(int(row_ends[-1]) if n else 0, delimiter[0], np.uint8)
+    out = np.full(int(row_ends[-1]) if n else 0, delimiter, np.uint8)
     places = row_ends - row_lengths
     for cells, length in zip(columns, lengths, strict=True):
         kernels.scatter(*cells, places, out)
-        places = places + length + after
+        places = places + length + 1
     for back, byte in enumerate(reversed(newline), 1):
         out[row_ends - back] = byte
     return out
 
 
-def pieces(data: Bytes, dialect: Dialect, source: str, *, multiple: int = 1) -> Iterator[Rows]:
+@dataclass(eq=False)
+class CsvSource(TableSource):
+    """A table in a file of text, whose bytes are ``data``."""
+
+    form: CsvForm
+    data: Bytes = None  # type: ignore[assignment]
+
+    def groups(self, size: int) -> Iterator[Group]:
+        for rows in _pieces(self.data, self.form.dialect, self.name, multiple=size):
+            for start in range(0, len(rows), size):
+                yield self.form.encode(rows.take(start, min(start + size, len(rows))))
+
+
+def _pieces(data: Bytes, dialect: Dialect, source: str, *, multiple: int = 1) -> Iterator[Rows]:
     """Yield all rows of a file, a multiple of a number of rows at a time, but for the last."""
-    end = len(data) - len(dialect.tail)
-    at, cells = len(dialect.head), 1 << 19
-    most = max(1, cells // (len(dialect.names) * multiple)) * multiple
-    body = data[:end]
-    while at < end:
+    at = len(dialect.head)
+    most = max(1, _CELLS // (len(dialect.names) * multiple)) * multiple
+    body = data[: len(data) - len(dialect.tail)]
+    while at < len(body):
         rows = find_rows(body, at, dialect, source, most)
         if not len(rows):
             return
@@ -110,10 +132,18 @@ def pieces(data: Bytes, dialect: Dialect, source: str, *, multiple: int = 1) -> 
         at = rows.stop
 
 
-def read_table(
-    data: Bytes, source: str, dialect: Dialect, *, kinds: Mapping[str, str] | None = None
-) -> tuple[CsvTable, list[Findings]]:
-    """Return the table in a file, and what is known of its columns.
+def read_table(data: Bytes, source: str, dialect: Dialect, kinds: Mapping[str, str]) -> CsvSource:
+    """Return the table in a file.
+
+    Parameters
+    ----------
+    data : ndarray of uint8
+        The bytes of the file.
+    source : str
+        Its name in messages.
+    dialect : Dialect
+    kinds : dict of str to str
+        What columns have, if it is not to be found: one of `inference.KINDS`, by name.
 
     Raises
     ------
@@ -124,12 +154,15 @@ def read_table(
     """
     found = [Findings(dialect.quote) for _ in dialect.names]
     n_rows = 0
-    for rows in pieces(data, dialect, source):
+    for rows in _pieces(data, dialect, source):
         n_rows += len(rows)
         for number, one in enumerate(found):
             one.add(rows.column(number))
     if not n_rows:
         raise DataError(f"{source} has no rows below the names of its columns.")
-    asked = kinds or {}
-    rules = tuple(one.rule(asked.get(name)) for name, one in zip(dialect.names, found, strict=True))
-    return CsvTable(data, source, dialect, rules, n_rows), found
+    rules = tuple(one.rule(kinds.get(name)) for name, one in zip(dialect.names, found, strict=True))
+    facts = [
+        Facts(0 if rule.null is None else one.nulls[rule.null], None if one.counts is None else len(one.counts))
+        for rule, one in zip(rules, found, strict=True)
+    ]
+    return CsvSource(source, CsvForm(dialect, rules), n_rows, len(data), facts, data=data)

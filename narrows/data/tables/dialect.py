@@ -154,14 +154,18 @@ def sniff(
     if delimiter is not None:
         one = _WORDS.get(delimiter, delimiter).encode()
         if len(one) != 1 or one in b'\r\n"':
-            raise InvalidParameterError(f"The 'delimiter' (--delimiter) must be one ASCII letter, or tab. Got {delimiter!r}.")
+            raise InvalidParameterError(
+                f"The 'delimiter' (--delimiter) must be one ASCII letter, or tab. Got {delimiter!r}."
+            )
         plain = replace(plain, delimiter=one[0])
     else:
         plain = replace(plain, delimiter=_delimiter(head[len(bom) :], plain, is_whole=len(head) == len(data)))
     return _with_names(head, bom, plain, source, header, is_whole=len(head) == len(data))
 
 
-def _with_names(head: bytes, bom: bytes, plain: Dialect, source: str, header: bool | None, *, is_whole: bool) -> Dialect:
+def _with_names(
+    head: bytes, bom: bytes, plain: Dialect, source: str, header: bool | None, *, is_whole: bool
+) -> Dialect:
     """Return the dialect with the names of the columns."""
     try:
         cells, end = split_row(head, len(bom), plain)
@@ -169,7 +173,9 @@ def _with_names(head: bytes, bom: bytes, plain: Dialect, source: str, header: bo
         plain = replace(plain, quote=-1)
         cells, end = split_row(head, len(bom), plain)
     if end == len(head) and not is_whole:
-        raise CorruptFileError(f"The first line of {source} is longer than {_HEAD:,} bytes, too long for names of columns.")
+        raise CorruptFileError(
+            f"The first line of {source} is longer than {_HEAD:,} bytes, too long for names of columns."
+        )
     if header is None:
         header = not all(_NUMBER.fullmatch(one) or one.decode("latin-1") in MISSING for one in cells)
     shown = [plain.shown(one).strip() for one in cells] if header else [str(i) for i in range(len(cells))]
@@ -193,7 +199,8 @@ def _delimiter(head: bytes, plain: Dialect, *, is_whole: bool) -> int:
     """Return the delimiter with which most of the first rows have the same number of cells, at least two."""
     scores = {}
     for letter in _DELIMITERS:
-        one, at, counts = replace(plain, delimiter=letter), 0, []
+        one, at = replace(plain, delimiter=letter), 0
+        counts: list[int] = []
         while at < len(head) and len(counts) < _ROWS:
             try:
                 cells, end = split_row(head, at, one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ KINDS = ("integer", "decimal", "float", "boolean", "date", "time", "datetime", "
 
 _BOOLEANS = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"})
 _NULLS = {text.encode() for text in MISSING} | {b'""', b'"NA"', b"?", b"-", b"\\N", b"NAN", b"NaT"}
+_ABSENT = {b"", b'""', b"NA", b'"NA"', b"N/A", b"NaN", b"nan", b"NULL", b"null", b"<NA>", b"\\N"}  # of categories
 _LEAST_REPEATS = 3  # of a category, on average
 _FEW = 64  # categories that need no repeats
 _MOST_WRONG = 0.02  # share of cells that may be exceptions
@@ -56,7 +58,9 @@ class Findings:
     def add(self, cells: Cells) -> None:
         """Take the cells of some further rows."""
         self.n += len(cells)
-        inner, are_quoted = without_quotes(cells, self.quote) if self.quote >= 0 else (cells, np.zeros(len(cells), bool))
+        inner, are_quoted = (
+            without_quotes(cells, self.quote) if self.quote >= 0 else (cells, np.zeros(len(cells), bool))
+        )
         self.n_quoted += int(are_quoted.sum())
         if not self.some:
             self.some = cells.take(_spread(len(cells), _TRIED)).texts()
@@ -129,7 +133,7 @@ class Findings:
         used = np.flatnonzero(self.by_digits)
         if self.by_digits.sum() < present * (1 - _MOST_WRONG) or not len(used):
             return None
-        shared = {"null": null, "quoted": quoted}
+        shared: dict[str, Any] = {"null": null, "quoted": quoted}
         digits = int(used[-1])
         fits = self.largest <= _FITS // _POWERS[np.maximum(digits - np.arange(len(self.largest)), 0)]
         while digits and self.by_digits[~fits].sum() > self.n * _MOST_WRONG:
@@ -145,13 +149,13 @@ class Findings:
         least = int(np.argmin((n_shorter + n_longer_zeros)[: digits + 1]))
         return NumberRule(kind="decimal", digits=digits, least=least, **shared)
 
-    def _integer(self, shared: dict[str, object]) -> Rule | None:
+    def _integer(self, shared: dict[str, Any]) -> Rule | None:
         if self.n_leading <= self.n * _MOST_WRONG:
-            return NumberRule(kind="integer", **shared)  # type: ignore[arg-type]
+            return NumberRule(kind="integer", **shared)
         length, times = self.whole_lengths.most_common(1)[0]
         if times < sum(self.whole_lengths.values()) * (1 - _MOST_WRONG):
             return None
-        return NumberRule(kind="integer", width=length, **shared)  # type: ignore[arg-type]
+        return NumberRule(kind="integer", width=length, **shared)
 
     def _moment(self, null: bytes | None, *, quoted: bool) -> Rule | None:
         """Return the rule of dates or times, if nearly all cells are some of one pattern."""
@@ -187,12 +191,16 @@ class Findings:
         if self.counts is None:
             return [text]
         n = len(self.counts)
-        # Missing values are a category, so that the coder sees one column of decisions.
-        category = CategoryRule(kind=self._kind_of_words(), dictionary=sorted(self.counts))
+        category = self._categories(self._kind_of_words())
         are_many = n > _FEW and n * _LEAST_REPEATS > self.n
         if are_many or sum(map(len, self.counts)) > _MOST_CATEGORY_BYTES or n == self.n > 1:
             return [text, category]
         return [category, text]
+
+    def _categories(self, kind: str) -> CategoryRule:
+        assert self.counts is not None, "all different cells are known"
+        absent = max(_ABSENT & self.counts.keys(), key=lambda text: (self.nulls[text], text), default=None)
+        return CategoryRule(kind=kind, dictionary=sorted(self.counts), absent=absent)
 
     def _kind_of_words(self) -> str:
         assert self.counts is not None, "all different cells are known"
@@ -209,18 +217,17 @@ class Findings:
         if kind in {"text", "identifier"}:
             rule = next(rule for rule in found.values() if isinstance(rule, TextRule))
             return TextRule(kind=kind, null=rule.null, quoted=rule.quoted)
-        shared = {"kind": kind, "null": self._null(), "quoted": self.n_quoted > self.n / 2}
+        shared: dict[str, Any] = {"kind": kind, "null": self._null(), "quoted": self.n_quoted > self.n / 2}
         if kind in {"category", "boolean"} and self.counts is not None:
-            return CategoryRule(kind=kind, dictionary=sorted(self.counts))
+            return self._categories(kind)
         if kind == "float":
-            return FloatRule(**shared)  # type: ignore[arg-type]
+            return FloatRule(**shared)
         if kind in {"integer", "decimal"}:
             used = np.flatnonzero(self.by_digits) if kind == "decimal" else np.zeros(1, np.int64)
-            return NumberRule(digits=int(used[-1]) if len(used) else 0, **shared)  # type: ignore[arg-type]
+            return NumberRule(digits=int(used[-1]) if len(used) else 0, **shared)
         return next(iter(found.values()))
 
 
 def _spread(n: int, most: int) -> npt.NDArray[np.int64]:
     """Return the numbers of at most so many of n things, spread over all."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64)) if n else np.empty(0, np.int64)
-

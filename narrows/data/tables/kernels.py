@@ -66,8 +66,7 @@ def numbers(data: Bytes, starts: Places, ends: Places) -> Read:
     read.values[:], read.digits[:], read.styles[:] = 0, -1, 0
     for piece in np.array_split(short, len(short) // (1 << 16) + 1):
         found = _read(_matrix(data, starts[piece], lengths[piece]), lengths[piece])
-        for whole, part in zip(read, found, strict=True):
-            whole[piece] = part
+        read.values[piece], read.digits[piece], read.styles[piece] = found
     return read
 
 
@@ -75,7 +74,9 @@ def _matrix(data: Bytes, starts: Places, lengths: Places) -> Bytes:
     """Return cells as rows (n, longest), filled up with zeros."""
     columns = np.arange(int(lengths.max(initial=0)))
     inside = columns < lengths[:, None]
-    found: Bytes = data[np.where(inside, starts[:, None] + columns, 0)] if len(data) else np.zeros(inside.shape, np.uint8)
+    found: Bytes = (
+        data[np.where(inside, starts[:, None] + columns, 0)] if len(data) else np.zeros(inside.shape, np.uint8)
+    )
     return np.where(inside, found, 0).astype(np.uint8)
 
 
@@ -110,7 +111,7 @@ def _read(rows: Bytes, lengths: Places) -> Read:
 
 
 def ids(data: Bytes, starts: Places, ends: Places, most: int) -> tuple[Places, Places] | None:
-    """Number the different cells in the order of their first ones.
+    """Return numbers of cells: different ones are numbered in the order of their first ones.
 
     Returns
     -------
@@ -193,7 +194,7 @@ def scatter(data: Bytes, starts: Places, ends: Places, places: Places, out: Byte
     out[np.repeat(places, lengths) + within] = data[np.repeat(starts, lengths) + within]
 
 
-def differ(
+def differ(  # noqa: PLR0917  two buffers with their cells
     data: Bytes, starts: Places, ends: Places, other: Bytes, other_starts: Places, other_ends: Places
 ) -> npt.NDArray[np.bool_]:
     """Return whether cells differ from those of another buffer (n,)."""

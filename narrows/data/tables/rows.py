@@ -70,7 +70,17 @@ def find_rows(data: Bytes, start: int, dialect: Dialect, source: str, most: int 
     n_rows = max(1, _CELLS // n_columns) if most is None else most
     starts, ends = np.empty((2, n_rows * n_columns), np.int64)
     found = np.zeros(4, np.int64)
-    arguments = (data, start, dialect.delimiter, dialect.quote, int(dialect.has_returns), n_columns, starts, ends, found)
+    arguments = (
+        data,
+        start,
+        dialect.delimiter,
+        dialect.quote,
+        int(dialect.has_returns),
+        n_columns,
+        starts,
+        ends,
+        found,
+    )
     if compiled is None:
         _fields(*arguments)
     else:
@@ -81,7 +91,9 @@ def find_rows(data: Bytes, start: int, dialect: Dialect, source: str, most: int 
     if status != _COMPLETE:
         line = 1 + int(np.count_nonzero(data[:stop] == ord("\n")))
         if status == _UNCLOSED:
-            raise CorruptFileError(f"A quote that opens in line {line:,} of {source} is never closed. Correct that line.")
+            raise CorruptFileError(
+                f"A quote that opens in line {line:,} of {source} is never closed. Correct that line."
+            )
         text = bytes(data[stop : stop + 60]).split(b"\n", 1)[0].decode(dialect.encoding, "replace")
         raise CorruptFileError(
             f"Line {line:,} of {source} has {n_cells:,} fields, and the first line has {n_columns:,}: {text!r}. "
@@ -91,13 +103,13 @@ def find_rows(data: Bytes, start: int, dialect: Dialect, source: str, most: int 
     return Rows(data, starts[: n * n_columns].reshape(shape), ends[: n * n_columns].reshape(shape), stop)
 
 
-def _fields(
+def _fields(  # noqa: PLR0917  as the kernel
     data: Bytes, start: int, delimiter: int, quote: int, has_returns: int, n_columns: int,
     starts: Places, ends: Places, found: Places,
 ) -> None:  # fmt: skip
     """Find the cells of rows, as the compiled kernel does."""
     stop, n, at, status, column = len(data), 0, start, _COMPLETE, 0
-    raw, i = memoryview(data), start
+    raw, i = memoryview(data.data), start
     other = re.compile(b"[\n" + re.escape(bytes([delimiter])) + b"]")
     mark = re.compile(re.escape(bytes([quote])) + b"+") if quote >= 0 else None
     while i < stop and (n + 1) * n_columns <= len(starts) and status == _COMPLETE:

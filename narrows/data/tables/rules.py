@@ -192,7 +192,7 @@ class Stepped(Rule):
         return {name: value for name, value in given.items() if value != (name == "step")}
 
     @staticmethod
-    def _steps(values: dict[str, Any]) -> dict[str, int]:
+    def _steps(values: dict[str, Any]) -> dict[str, Any]:
         found = {name: int(values.get(name, name == "step")) for name in ("start", "step", "bound")}
         if not (-(1 << 63) <= found["start"] < 1 << 63 and 1 <= found["step"] < 1 << 62 and found["bound"] >= 0):
             raise ValueError("the steps of a column are out of range")
@@ -285,9 +285,13 @@ class CategoryRule(Rule, entry="category"):
     ----------
     dictionary : list of bytes
         The categories, all different.
+    absent : bytes or None
+        The category that stands for missing values. It is a category like others, since a coder then sees one column of
+        decisions.
     """
 
     dictionary: list[bytes] = field(default_factory=list)
+    absent: bytes | None = None
 
     def _read(self, cells: Cells) -> tuple[Column, Mask | None]:
         known = {text: number for number, text in enumerate(self.dictionary)}
@@ -304,9 +308,13 @@ class CategoryRule(Rule, entry="category"):
         cells = Cells.of([*self.dictionary, b""])
         return cells.take(np.clip(column.values, 0, len(self.dictionary)))
 
+    def _to_json(self) -> dict[str, Any]:
+        return {} if self.absent is None else {"absent": self.absent.hex()}
+
     @classmethod
     def _from_json(cls, values: dict[str, Any], dictionary: list[bytes], shared: dict[str, Any]) -> Self:
-        return cls(dictionary=dictionary, **shared)
+        absent = None if values.get("absent") is None else bytes.fromhex(values["absent"])
+        return cls(dictionary=dictionary, absent=absent, **shared)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
