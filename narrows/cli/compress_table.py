@@ -99,7 +99,7 @@ def opened_table(
     for name in ("fill_value", "accept_loss"):
         if found is not None and options[name] not in {None, ()}:
             raise click.UsageError(
-                f"--{name.replace('_', '-')} has no meaning for {found.name}, a table that is restored exactly. Omit it."
+                X
             )
     return found
 

@@ -154,8 +154,11 @@ static PyObject *numbers(PyObject *module, PyObject *args)
     if (n_values != n || n_digits != n || n_styles != n)
         return refuse(&a, "inconsistent sizes");
     Py_BEGIN_ALLOW_THREADS
-    for (size i = 0; i < n; i++)
+    for (size i = 0; i < n; i++) {
         digits[i] = (int8_t)read_number(data + starts[i], data + ends[i], values + i, styles + i);
+        if (digits[i] < 0)
+            values[i] = 0, styles[i] = 0;
+    }
     Py_END_ALLOW_THREADS
     release(&a);
     Py_RETURN_NONE;

@@ -72,7 +72,7 @@ class CsvForm(Form, entry="csv"):
         for group in groups:
             for column, pieces in found.items():
                 pieces.append(arrow_values(self.rules[column], self.dialect, group.columns[column]))
-        empty = Group([rule.encode(Cells.of([])) for rule in self.rules])
+        empty = Group([rule.encode(Cells.of([]), self.dialect.quote) for rule in self.rules])
         arrays = [
             pa.chunked_array(pieces or [arrow_values(self.rules[column], self.dialect, empty.columns[column])])
             for column, pieces in found.items()

@@ -107,7 +107,8 @@ def _read(rows: Bytes, lengths: Places) -> Read:
     styles |= np.where((digits > 0) & (last == ord("0")), TRAILING_ZERO, 0)
     styles |= np.where(minus & (values == 0), NEGATIVE_ZERO, 0)
     values = np.where(minus, -values, values)
-    return Read(np.where(good, values, 0), np.where(good, digits, -1).astype(np.int8), styles.astype(np.uint8))
+    digits, styles = np.where(good, digits, -1), np.where(good, styles, 0)
+    return Read(np.where(good, values, 0), digits.astype(np.int8), styles.astype(np.uint8))
 
 
 def ids(data: Bytes, starts: Places, ends: Places, most: int) -> tuple[Places, Places] | None:
