@@ -22,10 +22,11 @@ from narrows.archive.names import warn_of_repeated
 from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.summary import Summary
 from narrows.archive.summary_of import summary_of
+from narrows.archive.table_codec import is_table_model
 from narrows.archive.table_summary import TableSummary
 from narrows.archive.tally import ErrorTally
 from narrows.archive.texts import text_chunk_records
-from narrows.archive.without_model import compress_without_model
+from narrows.archive.without_model import compress_with_table, compress_without_model
 from narrows.archive.writer import Writer
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.parts.parted_codec import PartedCodec
@@ -195,6 +196,8 @@ def compress(
         raise InvalidParameterError(
             "'as_records' has no effect with a model, whose archives always hold records. Omit it, or 'model'."
         )
+    if is_table_model(model):
+        return compress_with_table(data, path, model, output, {**given, **values, "effort": effort, **bounds})
     return _with_model(data, path, model, effort=effort, **given, **bounds, **values, **output)
 
 

@@ -37,7 +37,7 @@ _DAMAGE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, zst
 def pack_rows(table: TableModel, group: Group) -> bytes:
     """Return the payload of some rows."""
     exceptions = _pack_exceptions(group)
-    data = table.coder.encode([one.column for one in group.columns])
+    data = table.encode([one.column for one in group.columns])
     return _HEAD.pack(table.form.checksum(group), COLUMNS, len(exceptions)) + exceptions + data
 
 
@@ -86,9 +86,7 @@ def restore_rows(payload: bytes, n_rows: int, table: TableModel, what: str) -> G
     checksum, _, n_exceptions = _HEAD.unpack_from(payload)
     coded = payload[_HEAD.size + n_exceptions :]
     try:
-        columns = table.coder.decode(coded, n_rows)
-        if len(columns) != len(table.form.rules):
-            raise ValueError("the number of columns is wrong")
+        columns = table.decode(coded, n_rows)
         exceptions = _parse_exceptions(payload[_HEAD.size : _HEAD.size + n_exceptions], len(columns), n_rows)
         nothing: tuple[np.ndarray, list[bytes]] = (np.empty(0, np.int64), [])
         group = Group([Encoded(one, *exceptions.get(i, nothing)) for i, one in enumerate(columns)])

@@ -6,13 +6,17 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from narrows.archive.layouts import TableLayout
 from narrows.archive.metadata import Metadata
 from narrows.archive.no_model import NoModel
 from narrows.archive.table_model import TableModel
-from narrows.errors import CorruptArchiveError, InvalidParameterError, WrongModelError
+from narrows.errors import CorruptArchiveError, InvalidParameterError, ModelFileError, WrongModelError
 from narrows.io.model_file import read_model_file
 
-__all__ = ["TableCodec", "table_in_file", "table_of"]
+__all__ = ["TABLE_KIND", "TableCodec", "is_table_model", "table_in_file", "table_of"]
+
+TABLE_KIND = "table"
+"""The kind of models of tables in their files."""
 
 _TENSOR = "frozen"
 
@@ -31,6 +35,18 @@ class TableCodec(NoModel):
     def __init__(self, metadata: Metadata, table: TableModel) -> None:
         super().__init__(metadata)
         self.table = table
+
+
+def is_table_model(model: Any) -> bool:
+    """Return whether a model is that of a table, or the path of one."""
+    if isinstance(model, TableModel):
+        return True
+    if not isinstance(model, str | os.PathLike) or not os.path.isfile(model):
+        return False
+    try:
+        return read_model_file(model, ())[0].get("kind") == TABLE_KIND
+    except ModelFileError:
+        return False
 
 
 def table_in_file(path: str | os.PathLike[str]) -> TableModel:
@@ -87,6 +103,7 @@ def table_of(metadata: Metadata, path: str, inside: bytes | None, given: Any, fo
                 f"{path} was written with the model {metadata.model[:12]}. "
                 f"The model given is {table.digest[:12]}.{hint}"
             )
-    if len(table.form.rules) != (metadata.table or {}).get("columns"):
-        raise CorruptArchiveError("its model has another number of columns than its metadata declare")
-    return TableCodec(metadata, table)
+    layout = TableLayout.from_json(metadata.table or {}, ())
+    if len(table.form.rules) != layout.n_columns or table.form.entry != layout.form:
+        raise CorruptArchiveError("its model has other columns than its metadata declare")
+    return TableCodec(metadata, table if layout.file is None else table.of_file(layout.file, layout.order))

@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -27,6 +28,7 @@ from narrows.data.tables.form import Facts, Form
 from narrows.data.tables.moments import MomentRule
 from narrows.data.tables.rules import CategoryRule, Rule
 from narrows.errors import ArchiveError, CorruptArchiveError
+from narrows.records.columns import Column
 
 __all__ = ["TableModel"]
 
@@ -52,16 +54,62 @@ class TableModel:
         For each column.
     about : dict
         What the table was, for people, as JSON values.
+    order : tuple of int or None
+        For each column of the coder, that of the rows; None: they are in the same order.
+    learned : TableModel or None
+        The model as it was learned, if this one is for another file.
     """
 
     form: Form
     coder: ColumnsModel
     facts: list[Facts]
     about: dict[str, Any]
+    order: tuple[int, ...] | None = None
+    learned: TableModel | None = None
+
+    def encode(self, columns: Sequence[Column]) -> bytes:
+        """Return some rows, in the order of the columns of their file, as bytes."""
+        return self.coder.encode(list(columns) if self.order is None else [columns[place] for place in self.order])
+
+    def decode(self, data: bytes, n_rows: int) -> list[Column]:
+        """Return the columns of rows, in the order of their file; raises CorruptArchiveError for damaged bytes."""
+        found = self.coder.decode(data, n_rows)
+        if len(found) != len(self.form.rules):
+            raise CorruptArchiveError("the number of columns is wrong")
+        if self.order is None:
+            return found
+        return [found[number] for number in np.argsort(self.order)]
+
+    def of_file(self, file: dict[str, Any], order: Sequence[int]) -> TableModel:
+        """Return the model for another file, whose columns are in another order.
+
+        Parameters
+        ----------
+        file : dict
+            The `Form.to_json` of the file.
+        order : sequence of int
+            For each column of this model, that of the file.
+
+        Raises
+        ------
+        CorruptArchiveError
+            If they do not fit the model.
+        """
+        try:
+            if sorted(order) != list(range(len(self.form.rules))):
+                raise ValueError("the order of its columns is wrong")
+            back = np.argsort(order).tolist()
+            names, rules = ([values[number] for number in back] for values in (self.form.names, self.form.rules))
+            form = type(self.form).from_json(file, tuple(map(str, names)), tuple(rules))
+        except (LookupError, TypeError, ValueError) as error:
+            raise CorruptArchiveError(f"the file of its table cannot be read: {error}") from error
+        return replace(self, form=form, facts=[self.facts[number] for number in back], order=tuple(order), learned=self)
 
     @cached_property
     def blob(self) -> bytes:
-        """The model as bytes."""
+        """The model as bytes, as it was learned."""
+        if self.learned is not None:
+            return self.learned.blob
         described = {
             "form": self.form.entry,
             "file": self.form.to_json(),
@@ -77,6 +125,8 @@ class TableModel:
     @cached_property
     def dictionaries(self) -> bytes:
         """The texts of all dictionaries, as bytes."""
+        if self.learned is not None:
+            return self.learned.dictionaries
         texts = [text for rule in self.form.rules for text in _dictionary(rule)]
         return _pack_texts(texts)
 

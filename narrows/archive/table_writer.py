@@ -66,13 +66,16 @@ def compress_table(
         this table and stored.
     """
     check_output(path, force=force)
-    is_inside = table is None
+    is_inside, order = table is None, () if table is None or table.order is None else table.order
     with recorded() as warned:
         size = group_rows(source)
         model = learn_table(source, size, progress) if table is None else table
         if is_inside:
             source.form = model.form
-    metadata = _metadata(source, model, size)
+    layout = TableLayout(
+        len(source.form.names), source.form.entry, source.n_bytes, None if is_inside else source.form.to_json(), order
+    )
+    metadata = _metadata(source, layout, model, size)
     header = pack_header(header_entries(metadata))
     target = Path(os.path.realpath(as_path(path)))
     n_done = n_exceptions = 0
@@ -123,10 +126,9 @@ def _encoded(table: TableModel, group: Group) -> _Coded:
     return _Coded(pack_rows(table, group), len(group), group.n_exceptions)
 
 
-def _metadata(source: TableSource, table: TableModel, size: int) -> Metadata:
+def _metadata(source: TableSource, layout: TableLayout, table: TableModel, size: int) -> Metadata:
     from narrows import __version__
 
-    layout = TableLayout(len(source.form.names), source.form.entry, source.n_bytes)
     return Metadata.from_json(
         {
             "table": layout.to_json(),

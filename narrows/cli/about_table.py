@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from narrows.archive import Description
     from narrows.archive.table_model import TableModel
 
-__all__ = ["about_table", "size_lines"]
+__all__ = ["about_table", "about_table_model", "size_lines"]
 
 _MOST_SHOWN = 28  # letters of a value
 
@@ -46,6 +46,27 @@ def about_table(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]
     ]
     facts = {**found.to_json(), "expected_psnr_db": None, "columns": columns}
     return facts, [*aligned(rows), "", "columns", *_column_lines(columns), *size_lines(found, "group")]
+
+
+def about_table_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
+    """Return the description of a model of tables, as JSON and as lines."""
+    from narrows.archive.table_codec import table_in_file
+
+    table = table_in_file(path)
+    columns, size = _columns(table), os.path.getsize(path)
+    rows = [
+        ("file", f"{os.fspath(path)}, {size:,} bytes"),
+        ("id", f"{table.digest[:12]}, in archives of this model"),
+        ("learned", f"from {count(table.about.get('rows', 0), 'row')} of {table.about.get('name', 'a table')}"),
+    ]
+    facts = {
+        "path": os.fspath(path),
+        "n_bytes": size,
+        "kind": "table",
+        "model_id": table.digest[:12],
+        "columns": columns,
+    }
+    return facts, [*aligned(rows), "", "columns", *_column_lines(columns)]
 
 
 _RESTORED = {"csv": "the same CSV file, byte for byte", "frame": "the same data frame"}

@@ -9,7 +9,7 @@ import click
 
 from narrows.cli.compress_field import compress_without_model
 from narrows.cli.compress_options import check_bound, check_model, check_options, check_values, choose, losses
-from narrows.cli.compress_table import table_options, without_bound
+from narrows.cli.compress_table import compress_by_model, table_options, without_bound
 from narrows.cli.compressed import result_lines
 from narrows.cli.console import print_json, print_lines
 from narrows.cli.inputs import check_archive_output, load_model, open_data
@@ -184,6 +184,7 @@ def compress(
     from narrows.archive.appending import check_chunk_records, check_together, metadata_of
     from narrows.archive.description import check_readable
     from narrows.archive.quality import choose_quality
+    from narrows.archive.table_codec import is_table_model
     from narrows.cli.dry_run import print_trials
     from narrows.codec import read_frozen
 
@@ -200,6 +201,12 @@ def compress(
             data, output, {"limit": limit, **reading}, as_table, max_error=max_error, lossless=lossless, **values,
             kind=kind, force=force, threads=threads, as_json=as_json, quiet=quiet,
         )  # fmt: skip
+        return
+    if is_table_model(model):
+        given = {"append": append, "dry_run": dry_run, "embed_model": embed_model, "effort": effort, **wanted, **values}
+        given |= {"max_error": max_error, **reading}
+        how = {"force": force, "threads": threads, "as_json": as_json, "quiet": quiet}
+        compress_by_model(data, model, output, given=given, as_table={"limit": limit, **as_table}, **how)
         return
     if append:
         check_readable(output)

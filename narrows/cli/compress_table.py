@@ -17,10 +17,13 @@ from narrows.errors import recorded
 from narrows.io.pipes import through_file
 
 if TYPE_CHECKING:
+    from narrows.archive.table_model import TableModel
     from narrows.archive.table_summary import TableSummary
     from narrows.data.tables.form import TableSource
 
 __all__ = ["compress_table", "opened_table", "table_options", "without_bound"]
+
+_OUTSIDE = "also needed for reading, in its own file: keep it"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -61,7 +64,7 @@ def without_bound(
 ) -> tuple[str | None, bool]:
     """Return what DATA is taken for, and whether it is stored without loss if no bound is given."""
     if model is not None or max_error is not None:
-        if as_table:
+        if as_table and (model is None or max_error is not None):
             option = next(iter(as_table)).replace("header", "no-header")
             raise click.UsageError(f"--{option} is for tables that are compressed exactly. Omit it, or -m and a bound.")
         return kind, lossless
@@ -98,20 +101,60 @@ def opened_table(
             found = table_of(data, max_error=options["max_error"], **reading)
     for name in ("fill_value", "accept_loss"):
         if found is not None and options[name] not in {None, ()}:
-            raise click.UsageError(
-                X
-            )
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} has no meaning for {found.name}, a table restored exactly. Omit it.")
     return found
 
 
+def compress_by_model(
+    data: str,
+    model: str,
+    output: str,
+    *,
+    given: dict[str, Any],
+    as_table: dict[str, Any],
+    **how: Any,
+) -> None:
+    """Compress a table with a model that learned from another.
+
+    Parameters
+    ----------
+    given : dict
+        Options that have no meaning for it.
+    as_table : dict
+        Options for reading it.
+    **how
+        Those of `compress_table`.
+    """
+    from narrows.archive.table_training import open_for_model
+
+    for name, value in given.items():
+        if value not in (None, False, (), 0):
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} has no meaning for a model of tables, which are restored exactly. Omit it."
+            )
+    if "columns" in as_table:
+        raise click.UsageError("--columns has no meaning with -m: the model knows what columns have. Omit it.")
+    with recorded(held=True):
+        source, table = open_for_model(data, model, **as_table)
+    compress_table(source, output, table=table, **how)
+
+
 def compress_table(
-    source: TableSource, output: str, *, force: bool, threads: int | None, as_json: bool, quiet: bool
+    source: TableSource,
+    output: str,
+    *,
+    table: TableModel | None = None,
+    force: bool,
+    threads: int | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Compress a table, and print the result."""
     from narrows.archive.table_writer import compress_table as write
 
     with through_file(output) as path, show_progress(quiet=quiet) as progress, recorded(held=True):
-        summary = write(source, path, force=force, threads=threads, progress=progress)
+        summary = write(source, path, table=table, force=force, threads=threads, progress=progress)
     if as_json:
         print_json({**summary.to_json(), "path": output})
     else:
@@ -126,7 +169,7 @@ def _lines(summary: TableSummary, source: TableSource, *, quiet: bool) -> list[s
 
     kinds = Counter(summary.kinds.values())
     n_coder = summary.model_bytes - summary.dictionary_bytes
-    inside = "inside, and counted above" if summary.model_embedded else "in its own file: keep it"
+    learned = "learned from these rows; inside, and counted above"
     exactly = "restored byte for byte" if source.form.entry == "csv" else "restored with the same types and values"
     rows = [
         ("rows", number(summary.rows), "", f"of {count(summary.columns, 'column')} from {source.name}"),
@@ -134,7 +177,7 @@ def _lines(summary: TableSummary, source: TableSource, *, quiet: bool) -> list[s
         ("bytes on disk", number(summary.n_bytes), "", exactly),
         ("bytes a row", number(summary.bytes_per_row), "", ""),
         ("ratio to raw", number(summary.ratio_to_raw), "", f"{count(summary.raw_bytes, 'byte')} uncompressed"),
-        ("the model", number(summary.model_bytes), "bytes", f"learned from these rows; {inside}"),
+        ("the model", number(summary.model_bytes), "bytes", learned if summary.model_embedded else _OUTSIDE),
         ("", number(n_coder), "bytes", "of which tell how columns are predicted"),
         ("", number(summary.dictionary_bytes), "bytes", "of which are the texts of categories"),
         (

@@ -18,6 +18,7 @@ from narrows.cli.log import tell
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import FLAGS, changes
+from narrows.cli.train_table import table_to_learn, train_on_table
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.cli.warned import warnings_at_the_end
 from narrows.errors import NarrowsWarning, UnfinishedWarning, UnmeasuredWarning
@@ -105,6 +106,10 @@ def train(
             "training is complete. Use the model, or train again with --force."
         )
     _check_ending(output)
+    given = {**flags, **reading, "settings": settings, "valid": valid, "resume": resume}
+    if (table := table_to_learn(data, name, limit, given)) is not None:
+        train_on_table(table, output, force=force, as_json=as_json, quiet=quiet)
+        return
     model = _model(name, flags, settings, valid)
     check_file_output(output, force=force)
     _check_checkpoint(checkpoint, resume=resume, force=force)

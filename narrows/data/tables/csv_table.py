@@ -20,7 +20,7 @@ from narrows.data.tables.rows import Rows, find_rows
 from narrows.data.tables.rules import Rule
 from narrows.errors import DataError
 
-__all__ = ["CsvForm", "CsvSource", "join_cells", "read_table"]
+__all__ = ["CsvForm", "CsvSource", "join_cells", "read_as", "read_table"]
 
 _CELLS = 1 << 19  # that are read at a time
 
@@ -130,6 +130,36 @@ def _pieces(data: Bytes, dialect: Dialect, source: str, *, multiple: int = 1) ->
             return
         yield rows
         at = rows.stop
+
+
+def read_as(data: Bytes, source: str, dialect: Dialect, form: CsvForm) -> tuple[CsvSource, list[int]]:
+    """Return the table in a file, with the columns of another, and for each of these its place in the file.
+
+    Raises
+    ------
+    CorruptFileError, OtherNewlineError
+        As `find_rows`.
+    DataError
+        If there are no rows, or other columns.
+    """
+    lacking = [name for name in form.names if name not in dialect.names]
+    more = [name for name in dialect.names if name not in form.names]
+    if lacking or more:
+        what = [
+            f"{word}: {', '.join(map(repr, names[:5]))}"
+            for word, names in (("missing", lacking), ("more", more))
+            if names
+        ]
+        raise DataError(
+            f"The columns of {source} are not those that the model learned from ({'; '.join(what)}). Their order may "
+            "differ. Give a file with the same columns, or compress without a model."
+        )
+    order = [dialect.names.index(name) for name in form.names]
+    rules = [form.rules[form.names.index(name)] for name in dialect.names]
+    n_rows = sum(map(len, _pieces(data, dialect, source)))
+    if not n_rows:
+        raise DataError(f"{source} has no rows below the names of its columns.")
+    return CsvSource(source, CsvForm(dialect, tuple(rules)), n_rows, len(data), data=data), order
 
 
 def read_table(data: Bytes, source: str, dialect: Dialect, kinds: Mapping[str, str]) -> CsvSource:

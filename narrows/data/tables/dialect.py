@@ -185,14 +185,13 @@ def _with_names(
 
 def _different(names: list[str]) -> list[str]:
     """Return names of which the second of two equal ones has a number."""
-    taken, found = set(names), []
-    for place, name in enumerate(names):
+    taken, found = set(names), dict[str, None]()
+    for name in names:
         made, number = name, 2
-        while made in names[:place] or (made != name and made in taken):
+        while made in found or (made != name and made in taken):
             made, number = f"{name}_{number}", number + 1
-        taken.add(made)
-        found.append(made)
-    return found
+        found[made] = None
+    return list(found)
 
 
 def _delimiter(head: bytes, plain: Dialect, *, is_whole: bool) -> int:

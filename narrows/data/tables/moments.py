@@ -19,6 +19,7 @@ _TEMPLATE = re.compile(
     rb"(?P<time>00:00(?::00(?:[.,]0{1,9})?)?)?(?P<zone>Z| UTC|[+-]00:?00)?"
 )
 _LETTERS = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}
+_LONGEST = 40  # bytes of a date and time
 _DAY = 86_400
 
 
@@ -32,7 +33,7 @@ def patterns_of(text: bytes) -> list[str]:
     >>> patterns_of(b"2013-01-01T05:00:00Z"), patterns_of(b"31/12/99"), patterns_of(b"05:30")
     (["YYYY-mm-dd'T'HH:MM:SS'Z'"], [], ['HH:MM'])
     """
-    found = _TEMPLATE.fullmatch(re.sub(rb"\d", b"0", text))
+    found = _TEMPLATE.fullmatch(re.sub(rb"\d", b"0", text)) if len(text) <= _LONGEST else None
     if found is None or not (found["ymd"] or found["dmy"] or found["time"]):
         return []
     has_date, has_time = bool(found["ymd"] or found["dmy"]), bool(found["time"])

@@ -8,16 +8,16 @@ import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import zstandard
 
 from narrows.data.source import check_limit
-from narrows.data.tables.csv_table import CsvSource, read_table
+from narrows.data.tables.csv_table import CsvForm, CsvSource, read_as, read_table
 from narrows.data.tables.dialect import Dialect, sniff
 from narrows.data.tables.inference import KINDS
 from narrows.data.tables.kernels import Bytes
@@ -26,7 +26,9 @@ from narrows.errors import CorruptFileError, InvalidParameterError, UnknownNameE
 from narrows.io.files import as_path
 from narrows.io.pipes import scratch_folder
 
-__all__ = ["open_csv", "parse_kinds"]
+__all__ = ["open_csv", "open_csv_as", "parse_kinds"]
+
+Found = TypeVar("Found")
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
@@ -65,28 +67,55 @@ def open_csv(
         If ``kinds`` has no name of a column.
     """
     source = os.fspath(path) if name is None else name
-    data = _bytes_of(as_path(path), source)
-    dialect = sniff(data, source, delimiter=delimiter, encoding=encoding, header=header)
-    data = data if limit is None else _first_rows(data, source, dialect, check_limit(limit))
-    dialect = _with_end(data, dialect)
+    data, dialect = _sniffed(path, source, limit, delimiter=delimiter, encoding=encoding, header=header)
     for column in kinds or {}:
         if column not in dialect.names:
             raise UnknownNameError(f"column of {source}", column, dialect.names)
-    return _read(data, source, dialect, kinds or {})
+    return _read(data, dialect, lambda one: read_table(data, source, one, kinds or {}))
 
 
-def _read(data: Bytes, source: str, dialect: Dialect, kinds: Mapping[str, str]) -> CsvSource:
-    """Return the table; where rows end in several ways, or quotes are no quotes, they are parts of cells."""
+def open_csv_as(
+    path: str | os.PathLike[str], name: str, form: CsvForm, *, limit: int | None = None, **options: Any
+) -> tuple[CsvSource, list[int]]:
+    """Return the table in a file of text with the columns of another, and for each of these its place in the file.
+
+    Parameters
+    ----------
+    path, name, limit
+        As for `open_csv`.
+    form : CsvForm
+        The other's.
+    **options
+        ``delimiter``, ``encoding`` and ``header`` of `open_csv`.
+
+    Raises
+    ------
+    DataError, CorruptFileError
+        As `open_csv`, and if the file has other columns.
+    """
+    data, dialect = _sniffed(path, name, limit, **options)
+    return _read(data, dialect, lambda one: read_as(data, name, one, form))
+
+
+def _sniffed(path: str | os.PathLike[str], source: str, limit: int | None, **options: Any) -> tuple[Bytes, Dialect]:
+    """Return the bytes of a file, and how they hold a table."""
+    data = _bytes_of(as_path(path), source)
+    dialect = sniff(data, source, **options)
+    data = data if limit is None else _first_rows(data, source, dialect, check_limit(limit))
+    return data, _with_end(data, dialect)
+
+
+def _read(data: Bytes, dialect: Dialect, read: Callable[[Dialect], Found]) -> Found:
+    """Return what is read; where rows end in several ways, or quotes are no quotes, they are parts of cells."""
     try:
-        return read_table(data, source, dialect, kinds)
+        return read(dialect)
     except OtherNewlineError:
-        return _read(data, source, _with_end(data, replace(dialect, has_returns=False)), kinds)
+        return _read(data, _with_end(data, replace(dialect, has_returns=False)), read)
     except CorruptFileError:
         if dialect.quote < 0:
             raise
-        plain = replace(dialect, quote=-1)
         try:
-            return read_table(data, source, plain, kinds)
+            return read(replace(dialect, quote=-1))
         except (CorruptFileError, OtherNewlineError):
             pass
         raise
