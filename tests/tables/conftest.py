@@ -20,18 +20,18 @@ def order(i):
 
 @pytest.fixture(scope="session")
 def orders(tmp_path_factory):
-    """The path of a CSV file with 300 rows."""
+    """The path of a CSV file with 160 rows."""
     path = tmp_path_factory.mktemp("orders") / "orders.csv"
-    path.write_text(HEAD + "".join(order(i) for i in range(300)))
+    path.write_text(HEAD + "".join(order(i) for i in range(160)))
     return path
 
 
 @pytest.fixture(scope="session")
 def archive(orders):
-    """The path of its archive, in groups of 64 rows."""
+    """The path of its archive, in groups of 32 rows."""
     path = orders.with_name("orders.narrows")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("narrows.archive.table_writer._GROUP_BYTES", 64 * 50)
+        patch.setattr("narrows.archive.table_writer._GROUP_BYTES", 32 * 50)
         compress_table(open_csv(orders), path)
     return path
 
