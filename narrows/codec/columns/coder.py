@@ -47,30 +47,31 @@ BITS = np.round(-np.log2(np.clip(np.arange(4097) + 0.5, None, 4095.75) / 4096) *
 _EXCEPTION = 80 * UNIT
 
 
-def encode_rows(layout: Layout, state: State, values: NDArray[np.int64]) -> tuple[bytes, NDArray[np.int64]]:
-    """Return coded rows, and exceptions (n, 2): the place in the table, row by row, and the number."""
+def encode_rows(layout: Layout, bits: int, values: NDArray[np.int64]) -> tuple[bytes, NDArray[np.int64]]:
+    """Return rows, coded with 2^bits buckets, and exceptions (n, 2): the place, row by row, and the number."""
     room, most = 64 + 4 * values.size, 64 + len(values)
     while True:
+        state = State.empty(layout, bits)
         table, exceptions, coded = Table.of(values.copy()), np.zeros((most, 2), np.int64), np.zeros(room, np.uint8)
-        n_bytes, n_exceptions = _run(layout, state.copy(), Mode.ENCODE, table, exceptions, coded)
+        n_bytes, n_exceptions = _run(layout, state, Mode.ENCODE, table, exceptions, coded)
         if n_bytes >= 0 and n_exceptions < most:
             return coded[:n_bytes].tobytes(), exceptions[:n_exceptions]
         room, most = 4 * room, 4 * most
 
 
-def decode_rows(layout: Layout, state: State, n: int, data: bytes, exceptions: NDArray[np.int64]) -> NDArray[np.int64]:
+def decode_rows(layout: Layout, bits: int, n: int, data: bytes, exceptions: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the n rows of `encode_rows`; of damaged bytes other rows."""
     table = Table.of(np.zeros((n, layout.n_columns), np.int64))
     coded = np.frombuffer(bytearray(data), np.uint8)
-    _run(layout, state, Mode.DECODE, table, np.ascontiguousarray(exceptions), coded)
+    _run(layout, State.empty(layout, bits), Mode.DECODE, table, np.ascontiguousarray(exceptions), coded)
     return table.values
 
 
-def measure_rows(layout: Layout, state: State, table: Table) -> NDArray[np.float64]:
+def measure_rows(layout: Layout, bits: int, table: Table) -> NDArray[np.float64]:
     """Return the bits of each active column (number of columns,), and derive its residuals."""
     costs = np.zeros(layout.n_columns, np.int64)
     none = np.zeros((0, 2), np.int64), np.zeros(0, np.uint8)
-    _run(layout, state, Mode.MEASURE, table, *none, costs)
+    _run(layout, State.empty(layout, bits), Mode.MEASURE, table, *none, costs)
     return costs / UNIT
 
 

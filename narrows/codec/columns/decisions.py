@@ -57,10 +57,6 @@ class State:
         """Return the state before the first row, with 2^bits buckets."""
         return cls(np.zeros(N_SLOT << bits, np.uint32), layout.new_learnt())
 
-    def copy(self) -> State:
-        """Return an independent copy."""
-        return State(self.cells.copy(), self.learnt.copy())
-
     def bucket_of(self, hashed: int) -> int:
         """Return the position of the bucket of a hash, which is cleared if another hash had it."""
         number = hashed & len(self.cells) // N_SLOT - 1

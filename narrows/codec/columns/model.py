@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from narrows.codec.columns.coder import decode_rows, encode_rows
 from narrows.codec.columns.contract import Column, Ids, Numbers, Texts
-from narrows.codec.columns.decisions import State
 from narrows.codec.columns.fitting.fit import fit_plans
 from narrows.codec.columns.groups import Escapes, check_columns, columns_of, filled, matrix_of, numbers_of
 from narrows.codec.columns.packing import pack_signed_numbers, take_signed_numbers
@@ -34,7 +33,7 @@ __all__ = ["ColumnsModel"]
 
 _VERSION = 1
 _LEAST_BITS, _MOST_BITS = 8, 22
-_BUCKETS_PER_NUMBER = 2
+_NUMBERS_PER_BUCKET = 4
 _MOST_ESCAPES = 1 << 28
 _MOST_CODED = 1 << 40
 
@@ -100,7 +99,7 @@ class ColumnsModel:
         if not n or not streams:
             return cls(schemas, models, *_empty(len(streams)), _LEAST_BITS)
         order, plans = fit_plans(streams, min(group, n))
-        most = max(_BUCKETS_PER_NUMBER * sum(len(plan.contexts) for plan in plans) * min(group, n), 1)
+        most = sum(len(plan.contexts) for plan in plans) * min(group, n) // _NUMBERS_PER_BUCKET
         return cls(schemas, models, order, plans, min(max(most.bit_length(), _LEAST_BITS), _MOST_BITS))
 
     def encode(self, columns: Sequence[Column]) -> bytes:
@@ -109,7 +108,7 @@ class ColumnsModel:
         numbers = numbers_of(columns, self.texts)
         values = matrix_of(self.schemas, columns, numbers, n, escapes)
         values = np.ascontiguousarray(values[:, self.order])
-        coded, exceptions = encode_rows(self._layout, State.empty(self._layout, self.bits), values)
+        coded, exceptions = encode_rows(self._layout, self.bits, values)
         escapes.put(exceptions[:, 0], exceptions[:, 1])
         parts = [pack_signed_numbers(escapes.numbers), pack_number(len(coded)), coded]
         for column, model, found in zip(columns, self.texts, numbers, strict=True):
@@ -133,7 +132,7 @@ class ColumnsModel:
         exceptions = np.stack([places, escapes.take_values(len(places))], 1)
         escapes.finish()
         coded = reader.take(reader.number(0, _MOST_CODED))
-        values = decode_rows(self._layout, State.empty(self._layout, self.bits), n, coded, exceptions)
+        values = decode_rows(self._layout, self.bits, n, coded, exceptions)
         streams = values.T[np.argsort(self.order)]
         found = columns_of(self.schemas, list(streams), absent, wrong)
         columns = [self._column(k, *one, reader) for k, one in enumerate(found)]

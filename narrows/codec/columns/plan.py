@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec.columns.trees import Leaves, nodes_of
+from narrows.codec.columns.trees import Leaves
 from narrows.codec.text.tables import MOST_STRETCHED, SQUASH
 
 __all__ = ["MOST_CONTEXTS", "ColumnPlan", "Feature", "Kind", "Layout", "Term"]
 
 MOST_CONTEXTS = 12
 N_MAP, N_BY_NODE, N_BY_KNOWN, N_BY_COUNTS, N_LAST, N_SETS = 512, 128, 128, 64, 4, 3
+_SHARED_WEIGHT, _EACH_WEIGHT = 19661, 3277
 
 
 class Kind(IntEnum):
@@ -84,7 +86,7 @@ class ColumnPlan:
     mask: int = -1
     start: int = 0
     edges: Sequence[int] = ()
-    rate: int = 8
+    rate: int = 64
 
 
 class Layout:
@@ -106,7 +108,7 @@ class Layout:
         self._ranges = []
         for k, plan in enumerate(plans):
             n_inputs = 2 * len(plan.contexts) + 8 & ~7
-            own = nodes_of(plan.leaves)
+            own = plan.leaves.nodes
             of_weights = n_learnt + N_MAP * len(plan.contexts)
             of_last = of_weights + (N_BY_NODE + N_BY_KNOWN + N_BY_COUNTS) * n_inputs
             end = of_last + N_BY_NODE * N_LAST
@@ -143,12 +145,16 @@ class Layout:
 
     def new_learnt(self) -> NDArray[np.int32]:
         """Return what is learnt before the first row: states of the maps, and weights."""
+        return self._learnt.copy()
+
+    @cached_property
+    def _learnt(self) -> NDArray[np.int32]:
         learnt = np.zeros(self.n_learnt, np.int32)
         levels = np.arange(-2048, 2048, 128) + 64
         states = SQUASH[levels + MOST_STRETCHED].astype(np.int64) << 6
         one = np.tile(states << 10, N_MAP // 32).astype(np.uint32).view(np.int32)
         for of_maps, of_weights, of_last, end, n in self._ranges:
             learnt[of_maps:of_weights] = np.tile(one, n)
-            learnt[of_weights:of_last] = (1 << 16) * 4 // 10 // max(n, 1) + (1 << 13)
+            learnt[of_weights:of_last] = _SHARED_WEIGHT // max(n, 1) + _EACH_WEIGHT
             learnt[of_last:end] = np.tile([(1 << 16) // N_SETS] * N_SETS + [0], N_BY_NODE)
         return learnt

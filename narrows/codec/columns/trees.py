@@ -10,6 +10,7 @@ levels of nodes are a *block*: a node has the cell 1 at the top of its block, an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,11 @@ class Leaves:
         last = np.concatenate([at[1:], [len(numbers)]]) - 1
         weights = np.add.reduceat(counts, at)
         return cls(numbers[at], numbers[last] - numbers[at] + 1, np.round(np.log2(weights)).astype(np.uint8))
+
+    @cached_property
+    def nodes(self) -> NDArray[np.int64]:
+        """The nodes of the tree, as `nodes_of` returns them."""
+        return nodes_of(self)
 
     def leaf_of(self, residuals: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the number of the leaf at or below each residual."""

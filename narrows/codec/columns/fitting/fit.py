@@ -59,7 +59,9 @@ def fit_plans(streams: Sequence[Stream], group: int) -> tuple[list[int], list[Co
 def _effort(n_streams: int) -> Effort:
     if n_streams <= _MOST_ORDERED:
         return Effort()
-    return Effort(4, 3, 16, 2) if n_streams <= 8 * _MOST_ORDERED else Effort(2, 1, 4, 1)
+    if n_streams <= 8 * _MOST_ORDERED:
+        return Effort(4, 3, 16, 2)
+    return Effort(2, 1, 4 if n_streams <= 32 * _MOST_ORDERED else 1, 1)
 
 
 def _blocks(n: int, n_blocks: int, length: int) -> NDArray[np.int64]:

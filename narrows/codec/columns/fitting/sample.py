@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.columns.coder import Table, measure_rows
-from narrows.codec.columns.decisions import State
 from narrows.codec.columns.fitting.estimates import Symbols
 from narrows.codec.columns.plan import ColumnPlan, Feature, Kind, Layout
 from narrows.codec.columns.streams import Stream
@@ -107,7 +106,7 @@ class Sample:
         ]
         layout = Layout(plans, [column == k for column in used])
         table = Table(*(np.ascontiguousarray(rows[used].T) for rows in (self.values, *self._derived)))
-        bits = measure_rows(layout, State.empty(layout, _BITS), table)[place[k]]
+        bits = measure_rows(layout, _BITS, table)[place[k]]
         self.values[k] = table.values[:, place[k]]
         self._derived[0, k] = table.residuals[:, place[k]]
         self._derived[1, k] = table.quantised[:, place[k]]
