@@ -19,8 +19,9 @@ from narrows.archive.table_chunks import pack_rows
 from narrows.archive.table_model import TableModel
 from narrows.archive.table_summary import TableSummary
 from narrows.codec.columns.model import ColumnsModel
+from narrows.data.tables.bounds import bound_in_units
 from narrows.data.tables.form import Group, TableSource
-from narrows.data.tables.rules import Stepped
+from narrows.data.tables.rules import Rule, Stepped
 from narrows.errors import recorded
 from narrows.io.files import as_path, check_output, naming_output, replacing
 from narrows.io.progress import Progress
@@ -150,8 +151,8 @@ def learn_table(source: TableSource, size: int, progress: Progress | None = None
     """
     kept, ranges = _sample(source, size)
     rules = [
-        rule if found is None or not isinstance(rule, Stepped) else rule.fitted(found.values())
-        for rule, found in zip(source.form.rules, ranges, strict=True)
+        _fitted(name, rule, found, source.bounds.get(name))
+        for name, rule, found in zip(source.form.names, source.form.rules, ranges, strict=True)
     ]
     columns = [
         _in_steps(_joined([group.columns[number].column for group in kept]), rule) for number, rule in enumerate(rules)
@@ -165,6 +166,15 @@ def learn_table(source: TableSource, size: int, progress: Progress | None = None
     coder = ColumnsModel.of(columns, group=size)
     about = {"name": os.path.basename(source.name), "rows": source.n_rows}
     return TableModel(source.form.with_rules(rules), coder, source.facts, about)
+
+
+def _fitted(name: str, rule: Rule, found: _Range | None, bound: str | None) -> Rule:
+    """Return the rule of a column with the steps of its numbers, or of their bound."""
+    if bound is not None:
+        low, high = (0, 0) if found is None else (found.low, found.high)
+        units = bound_in_units(name, rule, bound, low, high)
+        return rule.within(units, low) if units and isinstance(rule, Stepped) else rule
+    return rule.fitted(found.values()) if isinstance(rule, Stepped) and found is not None else rule
 
 
 class _Range:
@@ -236,4 +246,4 @@ def _in_steps(column: Column, rule: Any) -> Column:
     """Return whole numbers as those that are coded."""
     if not isinstance(rule, Stepped) or not isinstance(column, Numbers):
         return column
-    return replace(column, values=np.floor_divide(column.values - rule.start, rule.step))
+    return replace(column, values=rule.coded(column.values))

@@ -61,19 +61,25 @@ def without_bound(
     model: str | None,
     max_error: str | None,
     lossless: bool,
-) -> tuple[str | None, bool]:
-    """Return what DATA is taken for, and whether it is stored without loss if no bound is given."""
+) -> tuple[str | None, bool, str | None]:
+    """Return what DATA is taken for, whether it is stored without loss if no bound is given, and the bound.
+
+    Bounds for columns become an option of a table.
+    """
+    if model is None and max_error is not None and "=" in max_error:
+        as_table["max_error"] = max_error
+        return "table", True, None
     if model is not None or max_error is not None:
         if as_table and (model is None or max_error is not None):
             option = next(iter(as_table)).replace("header", "no-header")
             raise click.UsageError(f"--{option} is for tables that are compressed exactly. Omit it, or -m and a bound.")
-        return kind, lossless
+        return kind, lossless, max_error
     from narrows.data.field import is_lossless_file
     from narrows.data.tables.choice import is_table_file
 
     if kind is None and (as_table or (data == "-" and not lossless)):
         kind = "table"
-    return kind, lossless or kind == "table" or is_lossless_file(data) or is_table_file(data)
+    return kind, lossless or kind == "table" or is_lossless_file(data) or is_table_file(data), None
 
 
 def opened_table(
@@ -171,6 +177,11 @@ def _lines(summary: TableSummary, source: TableSource, *, quiet: bool) -> list[s
     n_coder = summary.model_bytes - summary.dictionary_bytes
     learned = "learned from these rows; inside, and counted above"
     exactly = "restored byte for byte" if source.form.entry == "csv" else "restored with the same types and values"
+    exactly = (
+        f"restored within {', '.join(f'{name}={one}' for name, one in source.bounds.items())}"
+        if source.bounds
+        else exactly
+    )
     rows = [
         ("rows", number(summary.rows), "", f"of {count(summary.columns, 'column')} from {source.name}"),
         ("columns", "", "", ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())),

@@ -2,10 +2,15 @@
 
 import datetime
 import gzip
+import importlib.util
 import json
+from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import narrows
 from narrows.archive import TableArchive, inspect, open_archive, recover, verify
@@ -187,3 +192,43 @@ def test_an_archive_names_its_model(small, tmp_path):
     narrows.compress(small, tmp_path / "x.narrows", model=tmp_path / "one.safetensors")
     with pytest.raises(WrongModelError, match="was written with the model"):
         open_archive(tmp_path / "x.narrows", model=tmp_path / "two.safetensors")
+
+
+@given(data=st.data())
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_bounds_of_columns_hold_in_the_text(data, tmp_path):
+    cents = data.draw(st.lists(st.integers(-(10**6), 10**6), min_size=2, max_size=12))
+    percent = data.draw(st.sampled_from([0, 0.5, 3, 40]))
+    rows = [
+        f"{cent // 100}.{cent % 100:02},{'ab'[i % 2]},2024-01-{i + 1:02}T00:{cent % 60:02}:00"
+        for i, cent in enumerate(cents)
+    ]
+    path = tmp_path / "x.csv"
+    path.write_text("a,b,t\nNA,a,\n" + "\n".join(rows) + "\n")
+    narrows.compress(path, tmp_path / "x.narrows", max_error=f"a={percent}%,t=90", force=True)
+    back = narrows.restore(tmp_path / "x.narrows", out=tmp_path / "y.csv", force=True).read_text().splitlines()
+    assert back[1] == "NA,a,"
+    before, after = ([line.split(",") for line in lines] for lines in (rows, back[2:]))
+    numbers = [[Decimal(row[0]) for row in part] for part in (before, after)]
+    most = Decimal(percent) / 100 * (max(numbers[0]) - min(numbers[0]))
+    assert all(abs(one - other) <= most for one, other in zip(*numbers, strict=True))
+    times = [[datetime.datetime.fromisoformat(row[2]) for row in part] for part in (before, after)]
+    assert all(abs((one - other).total_seconds()) <= 90 for one, other in zip(*times, strict=True))
+    assert [row[1] for row in before] == [row[1] for row in after]
+
+
+def test_bounds_are_for_columns_of_numbers(small, narrows_call, tmp_path):
+    call = ("compress", small, "-o", tmp_path / "x.narrows", "--max-error")
+    assert "column 'country' is a column of the kind category" in narrows_call(*call, "country=1", code=2)
+    assert "Choose one of" in narrows_call(*call, "prize=1", code=2)
+    assert "price=1%,carat=0.01" in narrows_call(*call, "price=-1", code=2)
+    assert "within price=1" in narrows_call(*call, "price=1")
+
+
+def test_damaged_and_forged_archives_restore_what_is_right_or_fail_by_name():
+    place = Path(__file__).parents[1] / "archive" / "fuzz_tables.py"
+    spec = importlib.util.spec_from_file_location("fuzz_tables", place)
+    fuzz = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fuzz)
+    counts = fuzz.run(30)
+    assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 from narrows.data.frames import is_frame
 from narrows.data.tables.arrow_files import arrow_of_frame, is_arrow_file, read_arrow
 from narrows.data.tables.arrow_table import source_of_arrow
+from narrows.data.tables.bounds import parse_bounds
 from narrows.data.tables.csv_table import CsvSource
 from narrows.data.tables.form import TableSource
 from narrows.data.tables.opening import open_csv, parse_kinds
+from narrows.errors import InvalidParameterError, UnknownNameError
 from narrows.io.pipes import is_pipe, spooled_standard_input
 
 __all__ = ["is_table_file", "is_text_table", "open_table", "steps_of_series", "table_of"]
@@ -34,7 +37,9 @@ def is_table_file(path: Any) -> bool:
     return is_text_table(path) or is_arrow_file(path)
 
 
-def open_table(data: Any, *, columns: str | None = None, any_name: bool = False, **options: Any) -> TableSource | None:
+def open_table(
+    data: Any, *, columns: str | None = None, any_name: bool = False, max_error: str | None = None, **options: Any
+) -> TableSource | None:
     """Return data as a table; None if they are something else.
 
     Parameters
@@ -45,6 +50,8 @@ def open_table(data: Any, *, columns: str | None = None, any_name: bool = False,
         What columns have; see `parse_kinds`.
     any_name : bool
         Whether a file of any name is a table, and ``-``, standard input.
+    max_error : str, optional
+        Bounds on errors by columns; see `parse_bounds`.
     **options
         Others of `open_csv`.
 
@@ -53,6 +60,8 @@ def open_table(data: Any, *, columns: str | None = None, any_name: bool = False,
     DataError, CorruptFileError, UnknownNameError, InvalidParameterError
         As `open_csv` and `source_of_arrow`.
     """
+    if max_error is not None:
+        return _with_bounds(open_table(data, columns=columns, any_name=any_name, **options), max_error)
     limit = options.get("limit")
     if isinstance(data, TableSource):
         return data
@@ -60,12 +69,25 @@ def open_table(data: Any, *, columns: str | None = None, any_name: bool = False,
         return source_of_arrow(arrow_of_frame(data), "data frame", "frame", limit)
     if not isinstance(data, str | os.PathLike) or not (any_name or is_table_file(data)):
         return None
-    if is_pipe(data):
-        with spooled_standard_input() as path:
-            return open_table(path, columns=columns, any_name=True, **options)
     if is_arrow_file(data):
         return source_of_arrow(read_arrow(data, str(data)), str(data), "parquet", limit)
-    return open_csv(data, str(data), kinds=parse_kinds(columns), **options)
+    with spooled_standard_input() if is_pipe(data) else nullcontext(data) as path:
+        return open_csv(path, str(path), kinds=parse_kinds(columns), **options)
+
+
+def _with_bounds(source: TableSource | None, max_error: str) -> TableSource | None:
+    """Return a table with bounds on the errors of some columns."""
+    if source is None:
+        return None
+    if not isinstance(source, CsvSource):
+        raise InvalidParameterError(
+            f"Bounds for columns (max_error={max_error!r}) are for tables in files of text. {source.name} is another."
+        )
+    source.bounds = parse_bounds(max_error)
+    for name in source.bounds:
+        if name not in source.form.names:
+            raise UnknownNameError(f"column of {source.name}", name, source.form.names)
+    return source
 
 
 def table_of(data: Any, *, max_error: Any = None, as_records: bool = False, **reading: Any) -> TableSource | None:
@@ -83,8 +105,10 @@ def table_of(data: Any, *, max_error: Any = None, as_records: bool = False, **re
         Options of `open_table`, and of formats.
     """
     given = {name: value for name, value in reading.items() if value is not None}
-    if as_records or max_error is not None or given.keys() - _OPTIONS:
+    has_bounds = isinstance(max_error, str) and "=" in max_error
+    if as_records or (max_error is not None and not has_bounds) or given.keys() - _OPTIONS:
         return None
+    given |= {"max_error": max_error} if has_bounds else {}
     source = open_table(data, **given)
     return None if source is None or (not given.keys() - {"limit"} and steps_of_series(source)) else source
 

@@ -146,6 +146,8 @@ class TableSource(ABC):
     facts : list of Facts
         For each column.
     warnings : list of DataWarning
+    bounds : dict of str to str
+        Bounds on the errors of columns, by their names; see `narrows.data.tables.bounds`.
     """
 
     name: str
@@ -154,6 +156,7 @@ class TableSource(ABC):
     n_bytes: int
     facts: list[Facts] = field(default_factory=list)
     warnings: list[DataWarning] = field(default_factory=list)
+    bounds: dict[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

@@ -95,6 +95,10 @@ class MomentRule(Stepped, entry="moment"):
         digits, _ = self.places
         return self.per_second * _DAY if self.per_second else 1440 if "M" in digits else 1
 
+    @property
+    def units(self) -> float:
+        return self.per_day / _DAY
+
     def whole(self, cells: Cells) -> tuple[npt.NDArray[np.int64], Mask]:
         digits, others = self.places
         width = sum(map(len, digits.values())) + len(others)

@@ -80,13 +80,17 @@ class Rule(ABC):
         inner = without_quotes(cells, quote)[0] if self.quoted else cells
         column, wrong = self._read(inner)
         column = _with_missing(column, missing, wrong)
-        differ = cells.differ(self.decode(column, quote))
+        differ = self._differ(cells, column, wrong, quote)
         if not differ.any():
             return Encoded(column, np.empty(0, np.int64), [])
         if not isinstance(column, Texts):
             column = _with_missing(column, missing, differ)
         rows = np.flatnonzero(differ)
         return Encoded(column, rows, cells.take(rows).texts())
+
+    def _differ(self, cells: Cells, column: Column, wrong: Mask | None, quote: int) -> Mask:
+        """Return which cells the column does not give back."""
+        return cells.differ(self.decode(column, quote))
 
     def decode(self, column: Column, quote: int = -1) -> Cells:
         """Return the cells of a column, as they are in the file but for exceptions."""
@@ -164,13 +168,32 @@ class Stepped(Rule):
     def written(self, values: npt.NDArray[np.int64]) -> Cells:
         """Return the cells of whole numbers (n,)."""
 
+    def coded(self, values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return whole numbers (n,) as those that are coded."""
+        return np.floor_divide(values - self.start + self.bound, self.step)
+
+    def within(self, bound: int, low: int) -> Self:
+        """Return the rule with a bound on the difference of numbers, of which the smallest is given."""
+        return replace(self, start=low, step=2 * bound + 1, bound=bound) if bound else self
+
+    @property
+    def units(self) -> float:
+        """The number of units of one, or of one second."""
+        return 1.0
+
     def numbers(self, column: Numbers) -> npt.NDArray[np.int64]:
         """Return the whole numbers (n,) of a column, with any in the place of missing ones."""
         return self.start + self.step * column.values
 
     def _read(self, cells: Cells) -> tuple[Column, Mask | None]:
         values, wrong = self.whole(cells)
-        return Numbers(np.floor_divide(values - self.start + self.bound, self.step)), wrong
+        return Numbers(self.coded(values)), wrong
+
+    def _differ(self, cells: Cells, column: Column, wrong: Mask | None, quote: int) -> Mask:
+        if not self.bound:
+            return super()._differ(cells, column, wrong, quote)
+        present = wrong if self.null is None or wrong is None else wrong & ~cells.equal(self.null)
+        return np.zeros(len(cells), bool) if present is None else present
 
     def _write(self, column: Column) -> Cells:
         assert isinstance(column, Numbers), "the column has numbers"
@@ -216,6 +239,10 @@ class NumberRule(Stepped, entry="number"):
     digits: int = 0
     least: int = 0
     width: int = 0
+
+    @property
+    def units(self) -> float:
+        return 10.0**self.digits
 
     def whole(self, cells: Cells) -> tuple[npt.NDArray[np.int64], Mask]:
         read = kernels.numbers(*cells)
