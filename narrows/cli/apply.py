@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.console import count, print_json, print_lines, shape_text
+from narrows.cli.console import count, print_json, print_lines, print_written, shape_text
 from narrows.cli.inputs import load_model, open_data
 from narrows.cli.options import (
     data_argument,
@@ -189,7 +189,7 @@ def write_records(
     if as_json:
         print_json({"path": str(path), "records": len(values), "shape": values.shape[1:], "dtype": values.dtype.name})
     else:
-        print_lines(records_line(path, values))
+        print_written(records_line(path, values))
 
 
 def records_line(path: str | Path, values: Any) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.about_table import about_table, size_lines
-from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
+from narrows.cli.console import aligned, count, number, print_json, print_lines, print_written, shape_text
 from narrows.cli.inputs import archive_file, check_archive_output
 from narrows.cli.options import (
     archive_argument,
@@ -107,9 +107,9 @@ def recover(*, archive: str, output: str, model: str | None, force: bool, as_jso
     needs_model = narrows.archive.inspect(saved.path).needs_model
     model_note = ["It does not contain its model: restoring needs the one it was made with."] if needs_model else []
     if saved.report.is_intact:
-        print_lines(kept, *model_note, "", f"{archive} was not damaged.")
+        print_written(kept, *model_note, "", f"{archive} was not damaged.")
     else:
-        print_lines(kept, *model_note, "", *_damaged(saved.report))
+        print_written(kept, *model_note, "", *_damaged(saved.report))
 
 
 def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:

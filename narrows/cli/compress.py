@@ -11,7 +11,7 @@ from narrows.cli.compress_field import compress_without_model
 from narrows.cli.compress_options import check_bound, check_model, check_options, check_values, choose, losses
 from narrows.cli.compress_table import compress_by_model, table_options, without_bound
 from narrows.cli.compressed import result_lines
-from narrows.cli.console import print_json, print_lines
+from narrows.cli.console import print_json, print_written
 from narrows.cli.inputs import check_archive_output, load_model, open_data
 from narrows.cli.options import (
     data_argument,
@@ -255,6 +255,6 @@ def _compress(
     if as_json:
         print_json({**summary.to_json(), "path": output})
     else:
-        print_lines(*lines)
+        print_written(*lines)
     for warning in summary.warnings:
         say(warning)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from narrows.cli.archive import WAYS
 from narrows.cli.compress_table import compress_table, opened_table
 from narrows.cli.compressed import range_text, text_rows, yardstick_rows
-from narrows.cli.console import aligned, count, number, print_json, print_lines, shape_text
+from narrows.cli.console import aligned, count, number, print_json, print_written, shape_text
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
@@ -65,13 +65,13 @@ def compress_without_model(
     if as_json:
         print_json({**summary.to_json(), "path": output})
     else:
-        print_lines(*_lines(replace(summary, path=output), opened, quiet=quiet))
+        print_written(*_lines(replace(summary, path=output), opened, quiet=quiet))
     for warning in summary.warnings:
         say(warning)
 
 
 def _lines(summary: Summary, opened: FieldSource, *, quiet: bool) -> list[str]:
-    """Return the result as lines: a table, and unless quiet which kernels ran."""
+    """Return the result as lines; see `result_lines`."""
     from narrows.codec.kernels import kernels_line
 
     if summary.characters_right is not None:

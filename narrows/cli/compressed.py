@@ -26,9 +26,10 @@ _SMALL_CHUNK_BYTES = 500
 def result_lines(
     summary: Summary, source: Source, model: str, fixed: int, n_chunks: int, *, quiet: bool = False
 ) -> list[str]:
-    """Return the result as lines: a table, and unless quiet which kernels ran and whether the model is worth its bytes.
+    """Return the result as lines: a table, which kernels ran, and whether the model is worth its bytes.
 
-    ``fixed`` are the bytes of header and index.
+    ``fixed`` are the bytes of header and index. If ``quiet``, only a log gets the lines, and what takes time to find
+    out is left out.
     """
     from narrows.codec.kernels import kernels_line
 

@@ -28,6 +28,7 @@ __all__ = [
     "print_json",
     "print_json_error",
     "print_lines",
+    "print_written",
     "program",
     "results_to_standard_error",
     "shape_text",
@@ -38,9 +39,21 @@ _OUTPUT, _PRINTED = "narrows.output", "narrows.printed"
 
 def print_lines(*lines: str) -> None:
     """Write the lines of a result at once. Newlines within a line, as of names of files, are escaped."""
-    text = "\n".join(printable(line, lines=False) for line in lines)
+    text = _text_of(lines)
     logged("result", text)
     click.echo(text, err=_is_output())
+
+
+def print_written(*lines: str) -> None:
+    """Write lines about the output that a verb wrote; with ``--quiet``, to the log only."""
+    if click.get_current_context().params.get("quiet"):
+        logged("result", _text_of(lines))
+    else:
+        print_lines(*lines)
+
+
+def _text_of(lines: Sequence[str]) -> str:
+    return "\n".join(printable(line, lines=False) for line in lines)
 
 
 def print_json(value: Mapping[str, Any]) -> None:

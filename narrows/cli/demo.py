@@ -11,7 +11,7 @@ import click
 
 from narrows.cli import demo_archives
 from narrows.cli.arguments import arguments
-from narrows.cli.console import aligned, count, note, number, print_json, print_lines, program
+from narrows.cli.console import aligned, count, note, number, print_json, print_written, program
 from narrows.cli.inputs import open_data
 from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import WRITES, Verb
@@ -78,7 +78,7 @@ def demo(ctx: click.Context, /, *, folder: str, force: bool, as_json: bool, quie
         files = {name: str(target / name) for name in FILES}
         print_json({"path": folder, "files": files, "metrics": metrics, "archives": archives.to_json()})
         return
-    print_lines(*_numbers(model, test, metrics), "", *packed, "", *_files(target), "", *_next(model, target))
+    print_written(*_numbers(model, test, metrics), "", *packed, "", *_files(target), "", *_next(model, target))
 
 
 def _check_folder(folder: Path, *, force: bool) -> None:

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from narrows.cli.apply import check_records_output, records_line, write_records
-from narrows.cli.console import aligned, count, note, print_json, print_lines
+from narrows.cli.console import aligned, count, note, print_json, print_written
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import (
     data_argument,
@@ -124,7 +124,7 @@ def denoise(
     if as_json:
         print_json({"path": output, "data": source.name, "model": model, "seed": seed, **comparison})
         return
-    print_lines(
+    print_written(
         output if is_picture else records_line(output, restored),
         "",
         *_table(comparison["methods"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from narrows.cli.console import number, print_json, print_lines
+from narrows.cli.console import number, print_json, print_written
 from narrows.cli.inputs import check_archive_output
 from narrows.cli.options import archive_argument, archive_model_option, write_options
 from narrows.cli.outputs import WRITES, Verb
@@ -34,4 +34,4 @@ def embed(*, archive: str, model: str | None, output: str | None, force: bool, a
     if as_json:
         print_json({"path": str(path), "n_bytes": found.n_bytes, "model_bytes": found.model_bytes})
     else:
-        print_lines(f"{path}  {number(found.n_bytes)} bytes, {number(found.model_bytes)} of them the model's")
+        print_written(f"{path}  {number(found.n_bytes)} bytes, {number(found.model_bytes)} of them the model's")

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from narrows.cli.console import number, print_json, print_lines
+from narrows.cli.console import number, print_json, print_written
 from narrows.cli.inputs import OTHER_KINDS, check_file_output, load_model
 from narrows.cli.options import output_option, write_options
 from narrows.cli.outputs import READS, Verb
@@ -44,4 +44,4 @@ def export(*, model: str, output: str, part: str, force: bool, as_json: bool, qu
     if as_json:
         print_json({"path": str(path), "n_bytes": n_bytes, "part": part, "model": model})
     else:
-        print_lines(f"{path}  {number(n_bytes)} bytes, {part}: {' → '.join(PARTS[part])}")
+        print_written(f"{path}  {number(n_bytes)} bytes, {part}: {' → '.join(PARTS[part])}")

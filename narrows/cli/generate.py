@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from narrows.cli.apply import check_records_output, records_line
-from narrows.cli.console import print_json, print_lines
+from narrows.cli.console import print_json, print_written
 from narrows.cli.inputs import check_file_output, load_model, open_record
 from narrows.cli.options import device_option, model_option, output_option, write_options
 from narrows.cli.outputs import READS, Verb, split_record
@@ -152,7 +152,7 @@ def generate(
         told = {} if y is None else {"label": label}
         print_json({"path": output, "model": model, "kind": kind, **told, **described, **made.said})
     else:
-        print_lines(output if is_picture else records_line(output, records))
+        print_written(output if is_picture else records_line(output, records))
 
 
 def _as_written(model: Autoencoder, records: NDArray[Any]) -> NDArray[Any]:

@@ -80,7 +80,8 @@ quiet_option = click.option(
     "-q",
     "--quiet",
     is_flag=True,
-    help="Print only errors and warnings of lost data or quality, no progress and no notes.",
+    help="Print only errors and warnings of lost data or quality. What was asked for is still printed: numbers of "
+    "`evaluate`, `info` and `list`, texts and --json.",
 )
 
 threads_option = click.option(

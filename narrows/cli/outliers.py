@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.console import aligned, count, print_json, print_lines
+from narrows.cli.console import aligned, count, print_json, print_written
 from narrows.cli.inputs import load_model
 from narrows.cli.options import output_option, write_options
 from narrows.cli.outputs import READS, READS_PIPE, Verb
@@ -105,7 +105,7 @@ def outliers(
         )
         return
     lengths = " and ".join(map(str, scores.windows))
-    print_lines(
+    print_written(
         f"{output}  {count(series.n_steps, 'step')}, {count(int(scores.is_outlier.sum()), 'outlier')} in "
         f"{count(len(found), 'range')}, by windows of {lengths} steps",
         *_table(scores, found[:_SHOWN]),

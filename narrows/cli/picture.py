@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from narrows.cli.arguments import arguments
-from narrows.cli.console import print_json, print_lines
+from narrows.cli.console import print_json, print_written
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import (
     FORMAT_OPTIONS,
@@ -129,7 +129,7 @@ def picture(
     if as_json:
         print_json({"path": output, "kind": kind, "model": model, "data": None if source is None else source.name})
     else:
-        print_lines(output)
+        print_written(output)
 
 
 def _draw(kind: str, model: Autoencoder, source: Any, look: dict[str, Any]) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from narrows.cli.console import count, print_json, print_lines, shape_text
+from narrows.cli.console import count, print_json, print_written, shape_text
 from narrows.cli.inputs import archive_file
 from narrows.cli.only import check_only, chosen_records
 from narrows.cli.options import (
@@ -83,9 +83,9 @@ def restore(
     if as_json:
         print_json({"path": str(path), "records": n, "shape": shape, "dtype": dtype})
     elif unit == "text":
-        print_lines(f"{path}  {count(n, 'text')}")
+        print_written(f"{path}  {count(n, 'text')}")
     elif unit == "row":
-        print_lines(f"{path}  {count(n, 'row')} of {count(shape[0], 'column')}")
+        print_written(f"{path}  {count(n, 'row')} of {count(shape[0], 'column')}")
     else:
         what = f"{count(n, 'record')} of {shape_text(shape)}" if shape else f"{count(n, 'value')} of"
-        print_lines(f"{path}  {what} {dtype}")
+        print_written(f"{path}  {what} {dtype}")

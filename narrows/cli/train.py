@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_lines
+from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_written
 from narrows.cli.describe import kept_rows, taken_for, time_rows
 from narrows.cli.inputs import OTHER_KINDS, check_file_output, open_data
 from narrows.cli.log import tell
@@ -317,9 +317,9 @@ def _report(
         return
     from narrows.cli.evaluate import metric_lines
 
-    print_lines(*aligned(_rows(model, header, result)))
+    print_written(*aligned(_rows(model, header, result)))
     if validation is not None:
-        print_lines("", f"on {validation.name}:", *metric_lines(result["validation"], model))
+        print_written("", f"on {validation.name}:", *metric_lines(result["validation"], model))
 
 
 def _rows(model: Autoencoder, header: dict[str, Any], result: dict[str, Any]) -> list[tuple[str, str]]:

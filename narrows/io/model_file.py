@@ -57,13 +57,13 @@ def read_model_file(
             if any(array.dtype.isbuiltin == 2 for array in arrays.values()):
                 raise TypeError("a type that NumPy does not have")
     except (SafetensorError, OSError) as error:
-        other = _other_kind(path)
-        if other is not None:
+        kind = _kind(path)
+        if kind != SAFETENSORS:
+            what = "" if kind is None else f", but {kind}"
             raise ModelFileError(
-                f"{path} is not a safetensors file, the format of models, but {other}. Give a model that was saved by "
-                "narrows."
+                f"{path} is not a safetensors file, the format of models{what}. Give a model that was saved by narrows."
             ) from error
-        raise ModelFileError(f"{path} is not a safetensors file, or is damaged: {error}.") from error
+        raise ModelFileError(f"{path} is a safetensors file that is damaged: {error}.") from error
     except (
         AttributeError,
         KeyError,
@@ -93,15 +93,13 @@ def _check_file(path: str | os.PathLike[str]) -> None:
     raise DataNotFoundError(f"The model file {path} does not exist.")
 
 
-def _other_kind(path: str | os.PathLike[str]) -> str | None:
-    """Return the kind of a file that is not a model, by its first bytes; None if it is unknown."""
+def _kind(path: str | os.PathLike[str]) -> str | None:
+    """Return the kind of a file by its first bytes; None if it is unknown."""
     try:
         with open(path, "rb") as file:
-            start = file.read(16)
+            return kind_of(file.read(16).ljust(16, b"\0"))
     except OSError:
         return None
-    kind = kind_of(start.ljust(16, b"\0"))
-    return None if kind == SAFETENSORS else kind
 
 
 def finite(header: dict[str, Any]) -> dict[str, Any]:

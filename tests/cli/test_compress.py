@@ -476,13 +476,6 @@ def test_ctrl_c_leaves_an_archive_that_is_appended_to_or_replaced_as_it_was(how,
     assert [path.name for path in Path().iterdir()] == [archive]
 
 
-def test_quiet_says_nothing_but_the_result(narrows, model):
-    said = compress(narrows, model, "-q")
-    assert said.stderr == ""
-    assert "The model " not in said.stdout
-    assert said.stdout.splitlines()[-1].startswith("  the model ")
-
-
 def test_an_interruption_is_said_on_a_line_of_its_own(narrows, model, monkeypatch):
     def echo_and_stop(*, quiet):
         @contextmanager

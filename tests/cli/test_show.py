@@ -158,7 +158,8 @@ def test_info_of_a_model_that_makes_no_archives_says_why(narrows, model, monkeyp
 
 def test_info_of_what_is_no_model_says_so(narrows):
     Path("x.safetensors").write_bytes(b"nothing of the kind")
-    assert "x.safetensors is not a safetensors file" in narrows("info", "x.safetensors", code=1).stderr
+    said = narrows("info", "x.safetensors", code=1).stderr
+    assert "x.safetensors is not a safetensors file, the format of models. Give a model" in said
     assert "The model file y.safetensors does not exist" in narrows("info", "y.safetensors", code=1).stderr
 
 

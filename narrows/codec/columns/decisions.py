@@ -99,7 +99,6 @@ class Decider:
         self._state, self._hashes, self._rate = state, hashes, rate
         self._of_maps, self._of_weights, self._of_last = places
         self._n_inputs = 2 * len(hashes) + 8 & ~7
-        self._buckets = [0] * len(hashes)
         self._states = state.learnt.view(np.uint32)
 
     def predict(self, number: int, block: int, cell: int, depth: int) -> int:
@@ -107,10 +106,11 @@ class Decider:
         cells, learnt = self._state.cells, self._state.learnt
         x = np.zeros(self._n_inputs, np.int64)
         self._cells, self._maps, counts = [], [], []
-        for i, hashed in enumerate(self._hashes):
-            if cell == 1:
-                self._buckets[i] = self._state.bucket_of(mix(hashed, block) if block else hashed)
-            self._cells.append(self._buckets[i] + cell)
+        if cell == 1:
+            hashes = [mix(hashed, block) if block else hashed for hashed in self._hashes]
+            self._buckets = [self._state.bucket_of(hashed) for hashed in hashes]
+        for i, bucket in enumerate(self._buckets):
+            self._cells.append(bucket + cell)
             state = int(cells[self._cells[-1]])
             n, stretched = state & 1023, int(STRETCH[state >> 20])
             kind = int(np.searchsorted(_COUNT_BOUNDS, n, "right"))

@@ -172,14 +172,26 @@ static void adjust(Decision *d)
     }
 }
 
+/* Take the bucket of each context in a block; memory is asked for all of them before it is needed. */
+static void set_buckets(const Rows *r, Decision *d, int64_t block)
+{
+    uint64_t hashes[MOST_CONTEXTS];
+    for (int i = 0; i < d->n_contexts; i++) {
+        hashes[i] = block ? mix(d->hashes[i], (uint64_t)block) : d->hashes[i];
+        FETCH(r->cells + N_SLOT * ((size)hashes[i] & (r->n_cells / N_SLOT - 1) & ~(size)1));
+    }
+    for (int i = 0; i < d->n_contexts; i++)
+        d->buckets[i] = bucket_of(r, hashes[i]);
+}
+
 /* Return the probability, in 16 bits, that the value is at or above the node's split. */
 static int predict(const Rows *r, Decision *d, const Column *c, int64_t number, const Node *node, int depth)
 {
     uint32_t *maps = (uint32_t *)r->learnt + c->of_maps;
     int n_known = 0, counts = 0;
+    if (node->cell == 1)
+        set_buckets(r, d, node->block);
     for (int i = 0; i < d->n_contexts; i++) {
-        if (node->cell == 1)
-            d->buckets[i] = bucket_of(r, node->block ? mix(d->hashes[i], (uint64_t)node->block) : d->hashes[i]);
         uint32_t state = *(d->cells[i] = d->buckets[i] + node->cell), n = state & 1023;
         int32_t x = r->stretch[state >> 20], class = count_class(n);
         d->maps[i] = maps + i * N_MAP + class * 32 + ((x + 2048) >> 7);

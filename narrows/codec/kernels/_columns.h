@@ -17,6 +17,12 @@
 #define ONE 256
 #define EXCEPTION (80 << 16) /* about the bits of an exception, when they are measured */
 
+#if defined(__GNUC__)
+#define FETCH(address) __builtin_prefetch(address)
+#else
+#define FETCH(address) ((void)(address))
+#endif
+
 enum { ENCODE, DECODE, MEASURE };
 
 /* A column of the plan, as it lies in the array of columns. */

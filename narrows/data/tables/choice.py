@@ -114,11 +114,16 @@ def table_of(data: Any, *, max_error: Any = None, as_records: bool = False, **re
 
 
 def steps_of_series(source: TableSource) -> bool:
-    """Return whether the rows of a file of text are the steps of a series: numbers, each at a later date."""
+    """Return whether the rows of a file of text are the steps of a series.
+
+    These are numbers, each at a date that is not before the last, or a single column of numbers.
+    """
     if not isinstance(source, CsvSource):
         return False
     are_dates = [rule.kind in {"date", "datetime"} for rule in source.form.rules]
     are_numbers = [rule.kind in _NUMBERS for rule in source.form.rules]
+    if are_numbers == [True]:
+        return not any(group.n_exceptions for group in source.groups(_ROWS))
     if sum(are_dates) != 1 or sum(are_numbers) != len(are_numbers) - 1 or not any(are_numbers):
         return False
     place, last = are_dates.index(True), None
