@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from narrows.cli.console import aligned, count, number, print_json, print_lines
+from narrows.cli.console import aligned, count, number, print_json, print_written
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
@@ -164,7 +164,7 @@ def compress_table(
     if as_json:
         print_json({**summary.to_json(), "path": output})
     else:
-        print_lines(*_lines(replace(summary, path=output), source, quiet=quiet))
+        print_written(*_lines(replace(summary, path=output), source, quiet=quiet))
     for warning in summary.warnings:
         say(warning)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from narrows.cli.console import aligned, count, number, print_json, print_lines
+from narrows.cli.console import aligned, count, number, print_json, print_written
 from narrows.cli.inputs import check_file_output
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
@@ -67,6 +67,6 @@ def train_on_table(source: TableSource, output: str, *, force: bool, as_json: bo
         ("archives", f"`narrows compress TABLE.csv -m {output}` stores tables with these columns"),
         ("dictionaries", f"{number(len(table.dictionaries))} bytes"),
     ]
-    print_lines(*aligned(rows))
+    print_written(*aligned(rows))
     for warning in source.warnings:
         say(warning)
