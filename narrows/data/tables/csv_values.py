@@ -99,10 +99,10 @@ def _values(rule: Rule, dialect: Dialect, one: Encoded) -> Values:
         return Values(values, missing, others)
     if isinstance(column, Ids):
         assert isinstance(rule, CategoryRule), "categories have a dictionary"
-        words = [*(_shown(rule, dialect, text) for text in rule.dictionary), None]
-        ids = np.clip(column.values, 0, len(rule.dictionary))
-        missing |= np.array([word is None for word in words])[ids]
+        entries, ids = [*rule.dictionary, b""], np.clip(column.values, 0, len(rule.dictionary))
+        words = {i: _shown(rule, dialect, entries[i]) for i in np.unique(ids).tolist()}
         listed = [words[i] for i in ids.tolist()]
+        missing |= np.array([word is None for word in listed], bool)
     else:
         assert isinstance(column, Texts), "the column has texts"
         mark = bytes([dialect.quote]) if rule.quoted else b""
