@@ -216,6 +216,11 @@ def test_options_say_what_is_not_found(tmp_path):
     assert source.n_rows == 2
     with pytest.raises(InvalidParameterError, match="one ASCII letter"):
         opened(tmp_path, b"a,b\n1,2\n", delimiter="::")
+    for wrong in ("utf-16", "latin-x"):
+        with pytest.raises(InvalidParameterError, match="latin-1 or cp1252"):
+            opened(tmp_path, b"a,b\n1,2\n", encoding=wrong)
+    text = opened(tmp_path, "a,b\n\x80,2\n".encode("latin-1"), encoding="cp1252")
+    assert text.form.values(next(text.groups(1)), 0) == ["€"]
     with pytest.raises(UnknownNameError, match="Choose one of"):
         opened(tmp_path, b"a,b\n1,2\n", kinds={"c": "text"})
     assert parse_kinds("a:text, b:c:integer") == {"a": "text", "b:c": "integer"}

@@ -14,6 +14,7 @@ __all__ = ["BOM", "Dialect", "sniff", "split_row"]
 
 BOM = b"\xef\xbb\xbf"
 _DELIMITERS = b",;\t|"
+_ASCII = "".join(map(chr, range(32, 127)))
 _HEAD = 1 << 18
 _ROWS = 24  # that decide about the delimiter
 _NUMBER = re.compile(rb"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
@@ -150,7 +151,9 @@ def sniff(
     if not head[len(bom) :].strip(b"\r\n"):
         raise DataError(f"{source} is empty. A table needs a line of names, or rows.")
     first_line = head.split(b"\n", 1)[0]
-    plain = Dialect(0, ord('"'), first_line.endswith(b"\r"), b"", b"", False, encoding or _encoding(data, source), ())
+    plain = Dialect(
+        0, ord('"'), first_line.endswith(b"\r"), b"", b"", False, _checked(encoding) or _encoding(data, source), ()
+    )
     if delimiter is not None:
         one = _WORDS.get(delimiter, delimiter).encode()
         if len(one) != 1 or one in b'\r\n"':
@@ -215,10 +218,25 @@ def _delimiter(head: bytes, plain: Dialect, *, is_whole: bool) -> int:
     return max(_DELIMITERS, key=scores.__getitem__)
 
 
+def _checked(encoding: str | None) -> str | None:
+    """Return an encoding whose ASCII letters are single bytes; None if none is given."""
+    if encoding is None:
+        return None
+    try:
+        if _ASCII.encode(encoding) == _ASCII.encode():
+            return codecs.lookup(encoding).name
+    except LookupError:
+        pass
+    raise InvalidParameterError(
+        f"The 'encoding' (--encoding) must be one in which ASCII letters are single bytes, such as utf-8, latin-1 or "
+        f"cp1252. Got {encoding!r}. Save the file in UTF-8."
+    )
+
+
 def _encoding(data: Any, source: str) -> str:
     """Return the encoding of texts: UTF-8 if a file is, otherwise Latin-1."""
     if bytes(data[:2]) in {b"\xff\xfe", b"\xfe\xff"}:
-        raise CorruptFileError(f"{source} is in UTF-16. Save it in UTF-8, or give its encoding (--encoding utf-16).")
+        raise CorruptFileError(f"{source} is in UTF-16. Save it in UTF-8.")
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for start in range(0, len(data), 1 << 24):
