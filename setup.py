@@ -45,6 +45,14 @@ setup(
             extra_compile_args=[] if os.name == "nt" else FLAGS,
             py_limited_api=True,
             optional=True,
-        )
+        ),
+        Extension(
+            "narrows.data.tables._cells",
+            ["narrows/data/tables/_cells.c", "narrows/codec/kernels/_arguments.c"],
+            depends=["narrows/codec/kernels/_kernels.h"],
+            extra_compile_args=[] if os.name == "nt" else FLAGS,
+            py_limited_api=True,
+            optional=True,
+        ),
     ]
 )

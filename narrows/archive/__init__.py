@@ -16,6 +16,7 @@ from narrows.archive.reader import Archive, open_archive
 from narrows.archive.recovery import Recovery, recover
 from narrows.archive.report import Problem, Report
 from narrows.archive.restore import restore
+from narrows.archive.table_reader import TableArchive
 from narrows.archive.texts_reader import TextsArchive
 from narrows.archive.verification import verify
 from narrows.archive.windows_reader import WindowsArchive
@@ -28,6 +29,7 @@ __all__ = [
     "Problem",
     "Recovery",
     "Report",
+    "TableArchive",
     "TextsArchive",
     "WindowsArchive",
     "Writer",

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from narrows.archive.chunk_sizes import coded_group_records
 from narrows.archive.layouts import Layout
-from narrows.archive.metadata import coded_group_records
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.predicted import MOST_VALUES, SIZES, encode_predicted

@@ -17,13 +17,16 @@ from narrows.archive.appending import check_chunk_records, check_together, metad
 from narrows.archive.batches import batches_of, prepared
 from narrows.archive.byte_model_writer import byte_model_of, compress_with_bytes
 from narrows.archive.encoder import ModelEncoder
-from narrows.archive.field_writer import check_without_model, compress_field
+from narrows.archive.field_writer import check_without_model
 from narrows.archive.names import warn_of_repeated
 from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.summary import Summary
 from narrows.archive.summary_of import summary_of
+from narrows.archive.table_codec import is_table_model
+from narrows.archive.table_summary import TableSummary
 from narrows.archive.tally import ErrorTally
 from narrows.archive.texts import text_chunk_records
+from narrows.archive.without_model import compress_with_table, compress_without_model
 from narrows.archive.writer import Writer
 from narrows.errors import InvalidParameterError, recorded
 from narrows.io.files import check_output
@@ -64,8 +67,8 @@ def compress(
     force: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
-) -> Summary:
-    """Write records to an archive, or an array without a model.
+) -> Summary | TableSummary:
+    """Write records to an archive, or an array or a table without a model.
 
     With a model, restored records are the model's reconstructions, the same bytes on every machine. With `max_error` or
     `lossless`, the archive also stores the errors of the model, as far as necessary. Records unlike the training data
@@ -146,7 +149,7 @@ def compress(
     Returns
     -------
     Summary
-        Size on disk, achieved quality, and size of the model.
+        Size on disk, achieved quality, and size of the model; of a table a `TableSummary`.
 
     Raises
     ------
@@ -190,7 +193,7 @@ def compress(
     check_threads(threads)
     if model is None:
         check_without_model({**given, "effort": effort or None})
-        return compress_field(data, path, **bounds, **values, as_records=as_records, **output)
+        return compress_without_model(data, path, **bounds, **values, as_records=as_records, output=output)
     if as_records:
         raise InvalidParameterError(
             "'as_records' has no effect with a model, whose archives always hold records. Omit it, or 'model'."
@@ -198,6 +201,8 @@ def compress(
     if (found := byte_model_of(model)) is not None:
         given |= {**values, "max_error": max_error, "effort": effort}
         return compress_with_bytes(data, path, found, given, **output)
+    if is_table_model(model):
+        return compress_with_table(data, path, model, output, {**given, **values, "effort": effort, **bounds})
     return _with_model(data, path, model, effort=effort, **given, **bounds, **values, **output)
 
 

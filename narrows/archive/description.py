@@ -16,7 +16,7 @@ from narrows.archive.header import naming, read_block, read_header, read_index
 from narrows.archive.index import Index
 from narrows.archive.layout import BLOCK_BYTES, CRC_BYTES, MAGIC
 from narrows.archive.layout_choice import layout_of
-from narrows.archive.layouts import Field, Tiling
+from narrows.archive.layouts import Field, TableLayout, Tiling
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import parts_of, read_model
 from narrows.archive.records import largest_error, way_of
@@ -177,7 +177,9 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             records_bytes=n_chunks,
             index_bytes=n_index,
             other_bytes=n_other,
-            restored_bytes=n_items * math.prod(items.shape) * metadata.dtype.itemsize,
+            restored_bytes=items.n_bytes
+            if isinstance(items, TableLayout)
+            else n_items * math.prod(items.shape) * metadata.dtype.itemsize,
             metadata=metadata.to_json(),
             largest_error=_largest_error(source, index, metadata) if is_bounded else None,
             n_tiles=index.n_records if isinstance(items, Tiling) else None,

@@ -30,6 +30,7 @@ class Feature(IntFlag):
     EXCEPTIONS = 1 << 9  # some values of decimals are none
     BYTE_MODEL = 1 << 10  # texts are coded with a model of bytes
     LABELS = 1 << 11  # chunks have labels, in blocks of their own
+    TABLE = 1 << 12  # rows of a table
 
 
 READ = (
@@ -45,6 +46,7 @@ READ = (
     | Feature.EXCEPTIONS
     | Feature.LABELS
     | Feature.BYTE_MODEL
+    | Feature.TABLE
 )
 """The features that this reader supports."""
 
@@ -61,6 +63,7 @@ _NEEDED_BY = {
     Feature.EXCEPTIONS: "exceptions",
     Feature.LABELS: "labels",
     Feature.BYTE_MODEL: "byte_model",
+    Feature.TABLE: "table",
 }
 """The metadata entry that requires a feature, unless it is null."""
 
@@ -77,6 +80,7 @@ _NAMES = {
     Feature.EXCEPTIONS: "exceptions from decimals",
     Feature.LABELS: "labels",
     Feature.BYTE_MODEL: "a model of bytes",
+    Feature.TABLE: "rows of a table",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from narrows.archive.contract import Codec
-from narrows.archive.layouts import AnyLayout, Field, Layout, TextLayout, Tiling, Whole, Windows
+from narrows.archive.layouts import AnyLayout, Field, Layout, TableLayout, TextLayout, Tiling, Whole, Windows
 from narrows.archive.metadata import Metadata
 from narrows.data.for_model import advice
 from narrows.errors import InvalidParameterError, ShapeMismatchError
@@ -26,6 +26,8 @@ def layout_of(metadata: Metadata) -> AnyLayout:
     """
     if metadata.field is not None:
         return Field.from_json(metadata.field)
+    if metadata.table is not None:
+        return TableLayout.from_json(metadata.table, metadata.record_shape)
     if metadata.windows is not None:
         return Windows.from_json(metadata.windows, metadata.record_shape)
     if metadata.text is not None:

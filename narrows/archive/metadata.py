@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from narrows.archive.chunk_sizes import MOST_BOUNDED_VALUES
 from narrows.archive.layout import (
     CODED_GROUP_RECORDS,
-    CRC_BYTES,
     GROUP_RECORDS,
     MAX_CHUNK_BYTES,
     MAX_CHUNK_RECORDS,
@@ -20,8 +20,6 @@ from narrows.archive.layout import (
     MAX_RECORD_BYTES,
 )
 from narrows.codec.dequantise import DTYPES
-from narrows.codec.rans import MAX_ROWS
-from narrows.codec.residual.grouped import GROUP_BYTES
 from narrows.errors import CorruptArchiveError
 
 __all__ = [
@@ -34,12 +32,7 @@ __all__ = [
     "PARTS",
     "ROUNDED",
     "Metadata",
-    "bounded_chunk_records",
-    "coded_group_records",
-    "default_chunk_records",
-    "default_group_records",
     "header_entries",
-    "most_chunk_records",
 ]
 
 MODEL_FILE = "model_file"
@@ -57,18 +50,6 @@ BYTE_MODEL = "byte_model"
 NO_MODEL = "0" * 64
 """The model of an archive of a field, which has none."""
 MAX_AXES = 31  # of a record
-_USUAL_CHUNK_RECORDS = 1 << 14
-_USUAL_CHUNK_BYTES = 32 << 20
-_USUAL_CHUNK_SYMBOLS = 3 << 17  # decoded in a tenth of a second, the time to read one record
-_MOST_CHUNK_SYMBOLS = 1 << 23
-_BOUNDED_VALUES = 1 << 18  # of which all must be decoded to read one record, in about thirty milliseconds
-_LOSSLESS_WORK = 640_000_000  # multiplications to read one record with a causal network, in about ten milliseconds
-_BOUNDED_WORK = 1_280_000_000  # the same within a bound, where records take fewer bytes
-_WORK_OF_MIXTURE = 6144  # to decode a value with the outputs of the network, in multiplications
-_MOST_OVERHEAD = 0.01  # share of the fixed bytes of a group
-_MOST_BOUNDED_VALUES = 1 << 24
-_FEWEST_CHUNK_RECORDS = 1 << 11  # except for large records, to limit the overhead of chunks
-_MANY_SYMBOLS = 128
 
 
 @dataclass(frozen=True)
@@ -161,6 +142,12 @@ class Metadata:
         return found if isinstance(found, dict) else None
 
     @property
+    def table(self) -> dict[str, Any] | None:
+        """What the rows of a table are; None if the archive has none."""
+        found = self.more.get("table")
+        return found if isinstance(found, dict) else None
+
+    @property
     def windows(self) -> dict[str, Any] | None:
         """The series that records are windows of; None if items are no steps of series."""
         found = self.more.get("windows")
@@ -243,6 +230,8 @@ class Metadata:
         given = dict(values)
         if given.get("field") is not None:
             given = _without_model(given)
+        elif given.get("table") is not None:
+            given = _of_table(given)
         known = {name: given.pop(name, None) for name in _CHECKS}
         for name, check in _CHECKS.items():
             if not check(known[name]):
@@ -267,10 +256,10 @@ class Metadata:
                 f"Allowed: {MAX_CHUNK_BYTES:,} bytes and {MAX_CHUNK_SYMBOLS:,} symbols"
             )
         n_values = n * math.prod(metadata.record_shape)
-        if n > 1 and metadata.max_error is not None and n_values > _MOST_BOUNDED_VALUES:
+        if n > 1 and metadata.max_error is not None and n_values > MOST_BOUNDED_VALUES:
             raise CorruptArchiveError(
                 f"its metadata declare chunks of {n:,} records with {n_values:,} values. "
-                f"Allowed with an error bound: {_MOST_BOUNDED_VALUES:,}"
+                f"Allowed with an error bound: {MOST_BOUNDED_VALUES:,}"
             )
         return metadata
 
@@ -289,88 +278,21 @@ def _without_model(values: dict[str, Any]) -> dict[str, Any]:
     return {"container": {}} | values | _OF_FIELDS | {"record_shape": described.get("block", described.get("shape"))}
 
 
+def _of_table(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of a table with the entries that are the same for all tables, which headers do not have."""
+    if not isinstance(values["table"], dict):
+        raise CorruptArchiveError(f"the 'table' in its metadata is not valid: {values['table']!r:.80}")
+    return {"container": {}} | values | _OF_TABLES
+
+
 def header_entries(metadata: Metadata) -> dict[str, Any]:
-    """Return the metadata as JSON values for a header, without what is the same for all fields."""
+    """Return the metadata as JSON values for a header, without what is the same for all fields, or all tables."""
     values = metadata.to_json()
+    if metadata.table is not None:
+        return {name: value for name, value in values.items() if name not in _OF_TABLES}
     if metadata.field is None:
         return values
     return {name: value for name, value in values.items() if name not in _OF_FIELDS and name != "record_shape"}
-
-
-def bounded_chunk_records(n_values: int, n_symbols: int, *, in_groups: bool = False) -> int:
-    """Return the number of records of a chunk with a residual: at most 4,096, with at most 2^18 values if possible.
-
-    To read one record, all of its chunk is decoded. If a causal network codes groups of records, only its group is, and
-    a chunk has twice as many values.
-
-    Examples
-    --------
-    >>> bounded_chunk_records(784, 32), bounded_chunk_records(140, 8), bounded_chunk_records(1 << 20, 1024)
-    (256, 1792, 1)
-    >>> bounded_chunk_records(784, 32, in_groups=True)
-    512
-    """
-    n, group = (_BOUNDED_VALUES << in_groups) // n_values, default_group_records(n_symbols)
-    return max(1, min(4096, n - n % group if n > group else n, MAX_CHUNK_SYMBOLS // n_symbols))
-
-
-def coded_group_records(n_values: int, work: int, *, is_lossless: bool, coded_bytes: float = math.inf) -> int:
-    """Return the number of records of a group that a causal network codes: a power of two, at most 256.
-
-    ``work`` is the number of multiplications for a value. Groups are so small that a record is read in about ten
-    milliseconds, twenty within a bound, but so large that their fixed bytes are at most 1 % if a record takes
-    ``coded_bytes``.
-
-    Examples
-    --------
-    >>> coded_group_records(784, 9088, is_lossless=True), coded_group_records(3072, 9984, is_lossless=True)
-    (32, 8)
-    >>> [coded_group_records(784, 9088, is_lossless=False, coded_bytes=n) for n in (60, 15, 5)]
-    [64, 128, 256]
-    """
-    quick = (_LOSSLESS_WORK if is_lossless else _BOUNDED_WORK) // (n_values * (work + _WORK_OF_MIXTURE))
-    enough = math.ceil((CRC_BYTES + GROUP_BYTES) / (_MOST_OVERHEAD * max(coded_bytes, 1)))
-    n = max(1 << max(quick, 1).bit_length() - 1, 1 << (enough - 1).bit_length())
-    most = max(1, min(GROUP_RECORDS[-1], MAX_ROWS // n_values))
-    return min(n, 1 << most.bit_length() - 1)
-
-
-def default_chunk_records(record_bytes: int, n_symbols: int) -> int:
-    """Return the number of records of a chunk: those of 393,216 symbols, within 2,048 to 16,384, and at most 32 MiB.
-
-    Examples
-    --------
-    >>> default_chunk_records(784, 32), default_chunk_records(784, 392), default_chunk_records(1 << 28, 1024)
-    (12288, 2048, 1)
-    """
-    n = max(_USUAL_CHUNK_SYMBOLS // n_symbols, min(_FEWEST_CHUNK_RECORDS, _MOST_CHUNK_SYMBOLS // n_symbols))
-    return max(1, min(_USUAL_CHUNK_RECORDS, _USUAL_CHUNK_BYTES // record_bytes, n))
-
-
-def most_chunk_records(n_values: int, value_bytes: int, n_symbols: int, *, is_bounded: bool) -> int:
-    """Return the largest number of records that a chunk may have, by the limits of the format.
-
-    Examples
-    --------
-    >>> most_chunk_records(784, 1, 32, is_bounded=True), most_chunk_records(4, 1, 4, is_bounded=False)
-    (21399, 65536)
-    """
-    most = min(MAX_CHUNK_RECORDS, MAX_CHUNK_BYTES // (n_values * value_bytes), MAX_CHUNK_SYMBOLS // n_symbols)
-    return max(1, min(most, _MOST_BOUNDED_VALUES // n_values) if is_bounded else most)
-
-
-def default_group_records(n_symbols: int) -> int:
-    """Return the number of records that share a checksum: 64 for records of 128 symbols or more, otherwise 256.
-
-    Reading one record decodes its whole group. Codes of many symbols are mostly maps, whose decoders are slow and which
-    are so large that a checksum for each 64 records adds less than 0.3 %.
-
-    Examples
-    --------
-    >>> default_group_records(32), default_group_records(392)
-    (256, 64)
-    """
-    return 64 if n_symbols >= _MANY_SYMBOLS else 256
 
 
 _OF_FIELDS: dict[str, Any] = {
@@ -378,6 +300,16 @@ _OF_FIELDS: dict[str, Any] = {
     "quality": 0,
     "n_symbols": 1,
     "chunk_records": 1,
+    "group_records": 16,
+    "tiling": None,
+}
+
+
+_OF_TABLES: dict[str, Any] = {
+    "record_shape": [1],
+    "dtype": "uint8",
+    "quality": 0,
+    "n_symbols": 1,
     "group_records": 16,
     "tiling": None,
 }

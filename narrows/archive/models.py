@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from narrows.archive.byte_file import ByteFile
@@ -15,6 +17,7 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.model_search import FOLDERS, find_model, model_folders
 from narrows.archive.no_model import NoModel
 from narrows.archive.records import parse_records
+from narrows.archive.table_codec import table_of
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.parts.needs import ALL, Needs
 from narrows.codec.parts.parted_codec import NO_NAMES, PartedCodec, names_in
@@ -66,6 +69,9 @@ def find_codec(
         if model is not None and not isinstance(model, NoModel):
             raise WrongModelError(f"{source.path} was written without a model. Omit 'model' (--model).")
         return cast("Codec", NoModel(metadata))
+    if metadata.table is not None:
+        inside = read_model(source, metadata, offsets[0]) if offsets else None
+        return cast("Codec", table_of(metadata, source.path, inside, model, partial(_file_of, source, metadata)))
     if model is not None:
         given = codec_of(model)
         codec = _named(given, metadata)
@@ -137,10 +143,15 @@ def needed_by(payload: bytes, block: Block, metadata: Metadata) -> Needs:
 
 def _found(source: ByteFile, metadata: Metadata) -> Codec:
     """Return the codec of the model file that is found by the hash in the metadata."""
+    return codec_of(_file_of(source, metadata))
+
+
+def _file_of(source: ByteFile, metadata: Metadata) -> Path:
+    """Return the model file that is found by the hash in the metadata."""
     found = find_model(source.path, metadata.model)
     if found is None:
         raise _not_found(source, metadata)
-    return codec_of(found)
+    return found
 
 
 def _not_found(source: ByteFile, metadata: Metadata) -> ArchiveError:

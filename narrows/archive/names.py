@@ -51,7 +51,7 @@ def read_names(source: ByteFile, metadata: Metadata, index: Index, chunk: int) -
 
 def item_names(source: ByteFile, metadata: Metadata, index: Index) -> list[str]:
     """Return the stored names of all items; empty ones where a chunk is damaged."""
-    if metadata.field is not None or metadata.text is not None:
+    if metadata.field is not None or metadata.text is not None or metadata.table is not None:
         return [""] * layout_of(metadata).n_items(index.n_records)
     names: list[str] = []
     for chunk in range(len(index.offsets)):

@@ -8,18 +8,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from narrows.archive.contract import Codec
-from narrows.archive.layout_choice import layout_of
-from narrows.archive.metadata import (
-    CODED_GROUPS,
-    PARTS,
-    Metadata,
+from narrows.archive.chunk_sizes import (
     bounded_chunk_records,
     coded_group_records,
     default_chunk_records,
     default_group_records,
     most_chunk_records,
 )
+from narrows.archive.contract import Codec
+from narrows.archive.layout_choice import layout_of
+from narrows.archive.metadata import CODED_GROUPS, PARTS, Metadata
 from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.errors import CorruptArchiveError, InvalidParameterError
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,10 @@ from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout, TextLayout, Windows
 from narrows.archive.metadata import KEEP_CODES, LABELS, MODEL_FILE, ROUNDED, Metadata
 from narrows.archive.models import short
+from narrows.archive.plan_items import archived_texts, check_asked_of_text, side_by_side, stored_series
 from narrows.archive.quality import choose_quality
 from narrows.archive.record_sample import RecordSample, filled
 from narrows.archive.series import ArchivedSeries
-from narrows.archive.series_stored import stored_as_windows
 from narrows.archive.texts import ArchivedTexts
 from narrows.archive.way import WAYS, Way
 from narrows.codec.frozen import FrozenCodec
@@ -37,7 +37,6 @@ from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.rounding import rounded
 from narrows.data import Source
-from narrows.data.for_model import check_fits
 from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lossless
 from narrows.data.series import Windows as WindowsOfSeries
 from narrows.errors import InvalidParameterError
@@ -251,9 +250,9 @@ def plan_archive(
     whole = encoder.codec
     fill_value = fill_value_for(path, before, fill_value, encoder.fill_value, is_bounded=bool(max_error))
     if encoder.is_text:
-        _check_asked_of_text(psnr=psnr, bytes_per_record=bytes_per_record, max_error=max_error)
+        check_asked_of_text(psnr=psnr, bytes_per_record=bytes_per_record, max_error=max_error)
     given = source.windows
-    source = source if given is None else _side_by_side(source, whole, before, path)
+    source = source if given is None else side_by_side(source, whole, before, path)
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
     accepted = accepted_losses(accept_loss)
     weight = None if before is None else before.rounding_weight
@@ -267,8 +266,8 @@ def plan_archive(
         )
     else:
         found = narrows.data.range_of_finite(source, fill_value=fill_value)
-    texts = _texts(source, before, path)
-    bound, series = _of_series(given, whole, bound, may_be_decimals=fill_value is None)
+    texts = archived_texts(source, before, path)
+    bound, series = stored_series(given, whole, bound, may_be_decimals=fill_value is None)
     layout = layout_for(source, whole, overlap, before)
     of_records = labels_for(source, labels, layout, before, path)
     _check_codes(path, before, keep_codes=keep_codes)
@@ -298,27 +297,6 @@ def plan_archive(
     return Plan(encoder, source, layout, bound, codec, 0, fill_value, found, n_group, **series, **taken)
 
 
-def _of_series(
-    given: WindowsOfSeries | None, codec: FrozenCodec, bound: float | None, *, may_be_decimals: bool
-) -> tuple[float | None, dict[str, Any]]:
-    """Return the bound, and what a `Plan` has of series, if the records are windows of some."""
-    if given is None:
-        return bound, {}
-    stored = stored_as_windows(given.series, bound, may_be_decimals=may_be_decimals)
-    series = {"series": stored.described, "windows": Windows(given.series.lengths, codec.shape), "given": given}
-    return stored.bound, series | ({} if stored.bound == bound else {"asked_bound": bound})
-
-
-def _check_asked_of_text(**asked: Any) -> None:
-    """Refuse bounds on errors of text, whose symbols are no quantities."""
-    given = next((name for name, value in asked.items() if value not in {None, 0}), None)
-    if given is not None:
-        raise InvalidParameterError(
-            f"The '{given}' has no meaning for records of text, whose bytes are right or wrong. Got {asked[given]!r}. "
-            "Set 'quality' (--quality), or lossless (--lossless)."
-        )
-
-
 def _check_codes(path: str | os.PathLike[str], before: Metadata | None, *, keep_codes: bool) -> None:
     """Refuse to keep codes in an archive that was begun without."""
     if keep_codes and before is not None and before.max_error is not None and not before.keeps_codes:
@@ -326,46 +304,6 @@ def _check_codes(path: str | os.PathLike[str], before: Metadata | None, *, keep_
             f"{os.fspath(path)} was written without codes that restoring does not need, and appended records are "
             "stored likewise. Omit 'keep_codes' (--keep-codes), or write a new archive."
         )
-
-
-def _texts(source: Source, before: Metadata | None, path: str | os.PathLike[str]) -> ArchivedTexts | None:
-    """Return what is stored of texts; None if the records are none.
-
-    Raises
-    ------
-    InvalidParameterError
-        If they are to be appended, and some have more than one record.
-    """
-    if source.text is None:
-        return None
-    texts = ArchivedTexts.of(source.text)
-    was_cut = before is not None and "texts" in (before.text or {})
-    if before is not None and (texts.are_cut or was_cut):
-        raise InvalidParameterError(
-            f"{os.fspath(path)} cannot be appended to by texts, since some are longer than a record of "
-            f"{source.shape[0]:,} bytes. Write a new archive."
-        )
-    return texts
-
-
-def _side_by_side(source: Source, codec: FrozenCodec, before: Metadata | None, path: str | os.PathLike[str]) -> Source:
-    """Return series as windows that do not overlap, the last of each filled up.
-
-    Raises
-    ------
-    ShapeMismatchError
-        If the windows have another length than the model's.
-    InvalidParameterError
-        If they are to be appended.
-    """
-    assert source.windows is not None, "the source has windows"
-    check_fits(source, codec.shape)
-    if before is not None:
-        raise InvalidParameterError(
-            f"{os.fspath(path)} cannot be appended to by series, which are stored as a whole. Write a new archive."
-        )
-    series = source.windows.series
-    return replace(source, values=Windows(series.lengths, codec.shape).cut(series.values), windows=None)
 
 
 def _ways(

@@ -78,8 +78,8 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
-            given = {"field": header.metadata.field, "windows": header.metadata.windows, "text": header.metadata.text}
-            kind = next((Archive.kinds[entry] for entry, one in given.items() if one is not None), Archive)
+            named = (entry for entry in Archive.kinds if header.metadata.more.get(entry) is not None)
+            kind = Archive.kinds.get(next(named, ""), Archive)
             return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:
         source.close()

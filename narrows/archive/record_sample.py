@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.archive.chunk_sizes import bounded_chunk_records, default_chunk_records
 from narrows.archive.contract import Encoder
 from narrows.archive.layouts import Layout
-from narrows.archive.metadata import bounded_chunk_records, default_chunk_records
 from narrows.archive.way import Way, way_name
 from narrows.codec.residual.bound_choice import largest_bound
 from narrows.codec.residual.chunk import encode_chunk, size_on_code

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from narrows.archive.originals import check_originals
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.selection import Selection, select
+from narrows.archive.table_reader import TableArchive
+from narrows.archive.table_restore import restore_table
 from narrows.archive.texts_reader import TextsArchive
 from narrows.data.memory import usable_memory
 from narrows.data.writing import check_target, stream
@@ -105,6 +107,8 @@ def restore_to(
     progress: Progress | None = None,
 ) -> Path:
     """Write records of an open archive to a file or a folder, as `restore` does, and return its path."""
+    if isinstance(archive, TableArchive):
+        return restore_table(archive, records, out, force=force, progress=progress)
     check_originals(archive, records, out)
     text = archive.rows(records) if isinstance(archive, TextsArchive) else None
     n = len(records) if text is None else int(np.sum(text.counts))

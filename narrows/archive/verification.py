@@ -33,12 +33,15 @@ from narrows.archive.layout import (
 )
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Field, Windows
+from narrows.archive.lost_records import gaps, missing
 from narrows.archive.model_search import find_model
 from narrows.archive.models import find_codec, parts_of, read_model
 from narrows.archive.records import largest_error, needs_of, parse_names
 from narrows.archive.report import Problem, Report
 from narrows.archive.scan import Scanned, scan
 from narrows.archive.series_problems import problems_of_series
+from narrows.archive.table_chunks import check_rows
+from narrows.archive.table_codec import TableCodec
 from narrows.codec.parts.needs import Needs
 from narrows.errors import ArchiveError, CorruptArchiveError
 from narrows.numerics.pool import Pool, check_threads
@@ -127,8 +130,8 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
         what = f"it has {declared:,} windows, but its series consist of {items.n_windows:,}"
         problems.append(Problem(source.size, what))
     problems += [*problems_of_series(source, header, scanned), *problems_of_labels(source, scanned)]
-    lost = _gaps(chunks, problems, declared)
-    problems += _missing(lost, problems, source.size)
+    lost = gaps(chunks, problems, declared)
+    problems += missing(lost, problems, source.size)
     _check_end(source, header, _model_offsets(scanned, header), chunks, problems)
     report = Report(
         path=source.path,
@@ -165,7 +168,8 @@ def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems
 
 
 def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> float | None:
-    if header.metadata.max_error is None or header.metadata.rounding_weight is not None:
+    metadata = header.metadata
+    if metadata.max_error is None or metadata.rounding_weight is not None or metadata.table is not None:
         return None
     if header.metadata.field is not None:
         return max((largest_block_error(source, at + BLOCK_BYTES) for at, _ in chunks), default=0.0)
@@ -223,7 +227,7 @@ def _model(
             problems.append(Problem(offset, str(error)))
     if metadata.field is not None:
         return [], find_codec(source, metadata, [], model)
-    needed = _needed(source, header, scanned)
+    needed = Needs.NOTHING if metadata.table is not None else _needed(source, header, scanned)
     try:
         if metadata.parts is not None:
             inside = parts_of(blobs, metadata)
@@ -259,6 +263,9 @@ def _damage(source: ByteFile, header: Header, scanned: Scanned, codec: Codec | N
         return "its bytes are damaged or truncated"
     metadata, n = header.metadata, block.n_records
     try:
+        if metadata.table is not None:
+            check_rows(source, offset, block, metadata, codec.table if isinstance(codec, TableCodec) else None)
+            return None
         if metadata.field is not None:
             field = Field.from_json(metadata.field)
             stored = read_block_values(source, offset, block, metadata, field)
@@ -352,34 +359,6 @@ def _declared(source: ByteFile, scanned: list[Scanned]) -> int | None:
     except CorruptArchiveError:
         last = [block for _, block, _ in scanned if block.type in {BlockType.RECORDS, BlockType.INDEX}][-1:]
         return last[0].first if last and last[0].type == BlockType.INDEX else None
-
-
-def _gaps(chunks: list[Placed], problems: list[Problem], declared: int | None) -> tuple[tuple[int, int], ...]:
-    """Return the ranges of records that are in no chunk, up to the last known record."""
-    damaged = [problem.records[1] for problem in problems if problem.records is not None]
-    stops = [block.stop for _, block in chunks] + ([declared] if declared is not None else damaged)
-    gaps, start = [], 0
-    for first, stop in [(block.first, block.stop) for _, block in chunks] + [(max(stops, default=0),) * 2]:
-        if first > start:
-            gaps.append((start, first))
-        start = max(start, stop)
-    return tuple(gaps)
-
-
-def _missing(lost: tuple[tuple[int, int], ...], problems: list[Problem], n_bytes: int) -> list[Problem]:
-    """Return a problem for each range of lost records that is not part of a damaged block."""
-    explained = sorted(problem.records for problem in problems if problem.records is not None)
-    missing = []
-    for start, stop in lost:
-        at = start
-        for first, last in explained:
-            if at < first < stop:
-                missing.append((at, first))
-            if first < stop:
-                at = max(at, last)
-        if at < stop:
-            missing.append((at, stop))
-    return [Problem(n_bytes, "these records are missing", records) for records in missing]
 
 
 def _check_end(

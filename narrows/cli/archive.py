@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from narrows.cli.about_table import about_table, size_lines
 from narrows.cli.console import aligned, count, number, print_json, print_lines, print_written, shape_text
 from narrows.cli.inputs import archive_file, check_archive_output
 from narrows.cli.options import (
@@ -127,6 +128,8 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
 
     if (field := narrows.archive.inspect(path).field) is not None:
         return _about_field(narrows.archive.inspect(path), field)
+    if narrows.archive.inspect(path).metadata.get("table") is not None:
+        return about_table(path)
     found, psnr_db = narrows.archive.inspect(path), narrows.archive.expected_psnr_db(path)
     metadata, container = found.metadata, found.metadata["container"]
     is_bounded = metadata.get("max_error") is not None
@@ -154,7 +157,7 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
         *_made_from(container),
     ]
     facts = {**found.to_json(), "expected_psnr_db": psnr_db}
-    return facts, [*aligned(rows), *_size_lines(found, "chunk")]
+    return facts, [*aligned(rows), *size_lines(found, "chunk")]
 
 
 def _about_field(found: Description, field: Field) -> tuple[dict[str, Any], list[str]]:
@@ -177,28 +180,7 @@ def _about_field(found: Description, field: Field) -> tuple[dict[str, Any], list
         *_series_rows(metadata),
         *_made_from(metadata["container"]),
     ]
-    return {**found.to_json(), "expected_psnr_db": None}, [*aligned(rows), *_size_lines(found, "block")]
-
-
-def _size_lines(found: Description, chunk: str) -> list[str]:
-    """Return lines on what the bytes are used for."""
-    parts = {
-        "header": found.header_bytes,
-        "model": found.model_bytes,
-        count(found.n_chunks, chunk): found.records_bytes,
-        "index": found.index_bytes,
-        "columns" if found.field is not None else "unused": found.other_bytes,
-    }
-    why = {
-        "unused": "older indices, which remain when records are appended",
-        "columns": "of times, missing values, and last digits",
-    }
-    sizes = [
-        (name, f"{n_bytes:,}", f"{n_bytes / found.n_bytes:.1%}", why.get(name, ""))
-        for name, n_bytes in parts.items()
-        if n_bytes
-    ]
-    return ["", "where the bytes are", *aligned(sizes, right=[1, 2], indent=2)]
+    return {**found.to_json(), "expected_psnr_db": None}, [*aligned(rows), *size_lines(found, "block")]
 
 
 def _where(found: Description) -> str:

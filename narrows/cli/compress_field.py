@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from narrows.cli.archive import WAYS
+from narrows.cli.compress_table import compress_table, opened_table
 from narrows.cli.compressed import range_text, text_rows, yardstick_rows
 from narrows.cli.console import aligned, count, number, print_json, print_written, shape_text
 from narrows.cli.progress import show_progress
@@ -34,18 +35,27 @@ def compress_without_model(
     data: str,
     output: str,
     reading: dict[str, Any],
+    as_table: dict[str, Any],
     *,
+    kind: str | None,
     force: bool,
     as_json: bool,
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Compress an array, and print the result.
+    """Compress a table or an array, and print the result.
 
-    ``reading`` are options of `narrows.data.field.open_field`, ``options`` others of `compress_field`.
+    ``reading`` are options of `narrows.data.field.open_field`, ``as_table`` those of `table_options`, and ``options``
+    others of `compress_field`.
     """
     from narrows.archive.field_writer import compress_field
     from narrows.data.field import open_field
+
+    table = opened_table(data, {**reading, **as_table}, kind=kind, options=options, quiet=quiet)
+    if table is not None:
+        compress_table(table, output, force=force, threads=options["threads"], as_json=as_json, quiet=quiet)
+        return
+    options["as_records"] = kind == "records"
 
     with recorded(held=True):
         with show_progress(quiet=quiet) as progress:

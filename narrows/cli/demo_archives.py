@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from narrows.cli.archive import MUCH
 from narrows.cli.console import aligned, count
@@ -80,7 +80,7 @@ def write_archives(model: Autoencoder, unseen: Source, whole: Source, folder: Pa
     import narrows
     from narrows.archive import inspect, verify
 
-    pack: Callable[..., Summary] = partial(narrows.compress, model=model, force=True)
+    pack: Callable[..., Any] = partial(narrows.compress, model=model, force=True)
     # Archives that are only measured are not kept.
     with TemporaryDirectory() as elsewhere:
         archives = Archives(

@@ -54,8 +54,12 @@ def info(*, file: str, layers: bool, as_json: bool, quiet: bool) -> None:
             raise click.UsageError(f"--layers is for networks, and {path} is a model of bytes, which has none.")
         facts, lines = about_bytes(path)
     else:
+        from narrows.archive.table_codec import is_table_model
         from narrows.model.inspection import inspect
 
+        if is_table_model(path):
+            _print_table_model(path, as_json=as_json)
+            return
         model = inspect(path)
         facts = model.to_json()
         lines = [*_lines(facts, model.header), "", *_archiving_lines(facts)]
@@ -63,6 +67,17 @@ def info(*, file: str, layers: bool, as_json: bool, quiet: bool) -> None:
             found = _summary(path)
             facts["layers"] = found.to_json()["layers"]
             lines += ["", *str(found).splitlines()]
+    if as_json:
+        print_json(facts)
+    else:
+        print_lines(*lines)
+
+
+def _print_table_model(path: str | os.PathLike[str], *, as_json: bool) -> None:
+    """Print what a model of tables knows."""
+    from narrows.cli.about_table import about_table_model
+
+    facts, lines = about_table_model(path)
     if as_json:
         print_json(facts)
     else:

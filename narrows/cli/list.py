@@ -23,6 +23,7 @@ def list(*, archive: str, as_json: bool, quiet: bool) -> None:  # noqa: A001
     `narrows restore --only` takes both. No model is needed. Characters of names that are not printable, and bytes that
     are not text, are shown as \n, \x1b or \udcff, and backslashes as \\; --only takes names in this form.
     """
+    from narrows.archive import inspect
     from narrows.archive.names import list_names
 
     file = archive_file(archive)
@@ -30,6 +31,10 @@ def list(*, archive: str, as_json: bool, quiet: bool) -> None:  # noqa: A001
     if as_json:
         records = [{"index": index, "name": name or None} for index, name in enumerate(names)]
         print_json({"path": str(file), "records": records})
+    elif (described := inspect(file).metadata.get("table")) is not None:
+        print_lines(
+            f"{file}  {count(len(names), 'row')} of {count(described['columns'], 'column')}, see `narrows info`"
+        )
     elif not any(names):
         numbers = f", numbered 0 to {len(names) - 1:,}" if names else ""
         print_lines(f"{file}  {count(len(names), 'record')} without names{numbers}")

@@ -27,7 +27,8 @@ The name of OUT decides the format:
   x.csv, x.wav                    series with their times and names, or sound; other arrays as rows or samples
   folder/                         PNG images, under their original names; names that would be
                                   the same, as of a.bmp and a.png, become a.bmp.png and a.png.png
-  -                               standard output: series of a CSV file as such a file, texts as lines,
+  x.csv, x.parquet, x.feather     tables; a table of a CSV file as the same file again
+  -                               standard output: tables and series of a CSV file as such a file, texts as lines,
                                   all others as a .npy file
 
 --force replaces an existing file. In a folder, it replaces files of the same names and keeps other files, but
@@ -83,6 +84,8 @@ def restore(
         print_json({"path": str(path), "records": n, "shape": shape, "dtype": dtype})
     elif unit == "text":
         print_written(f"{path}  {count(n, 'text')}")
+    elif unit == "row":
+        print_written(f"{path}  {count(n, 'row')} of {count(shape[0], 'column')}")
     else:
         what = f"{count(n, 'record')} of {shape_text(shape)}" if shape else f"{count(n, 'value')} of"
         print_written(f"{path}  {what} {dtype}")

@@ -19,6 +19,7 @@ from narrows.cli.options import data_argument, data_options, device_flag, output
 from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.train_bytes import BYTES, train_bytes
+from narrows.cli.train_table import table_to_learn, train_on_table
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.cli.warned import warnings_at_the_end
 from narrows.errors import NarrowsWarning, UnfinishedWarning, UnmeasuredWarning
@@ -106,10 +107,10 @@ def train(
             "training is complete. Use the model, or train again with --force."
         )
     _check_ending(output)
-    if name == BYTES:
-        given = {**flags, "valid": valid, "resume": resume or None}
-        how = {"force": force, "as_json": as_json, "quiet": quiet}
-        train_bytes(data, output, {"limit": limit, **reading}, settings, given, **how)
+    given = {**flags, "valid": valid, "resume": resume}
+    printing = {"force": force, "as_json": as_json, "quiet": quiet}
+    how: dict[str, Any] = {"reading": {"limit": limit, **reading}, "settings": settings, "given": given}
+    if _is_no_autoencoder(data, output, name, **how, printing=printing):
         return
     model = _model(name, flags, settings, valid)
     check_file_output(output, force=force)
@@ -156,6 +157,28 @@ def train(
         checkpoint.unlink(missing_ok=True)
         warned[:] = [one for one in warned if not isinstance(one, UnmeasuredWarning)] + _warnings(model)
         _report(model, output, validation, warned, as_json)
+
+
+def _is_no_autoencoder(
+    data: str,
+    output: str,
+    name: str,
+    *,
+    reading: dict[str, Any],
+    settings: tuple[str, ...],
+    given: dict[str, Any],
+    printing: dict[str, bool],
+) -> bool:
+    """Train a model of bytes or of tables if that is asked for, and return whether it was."""
+    if name == BYTES:
+        train_bytes(data, output, reading, settings, {**given, "resume": given["resume"] or None}, **printing)
+        return True
+    limit = reading["limit"]
+    unused = {**given, **{key: value for key, value in reading.items() if key != "limit"}, "settings": settings}
+    table = table_to_learn(data, name, limit, unused)
+    if table is not None:
+        train_on_table(table, output, **printing)
+    return table is not None
 
 
 def _measure(model: Autoencoder) -> None:

@@ -22,6 +22,7 @@ from narrows import pictures
 from narrows.archive import open_archive
 from narrows.archive.compress import compress
 from narrows.archive.quality import coarser_qualities
+from narrows.archive.summary import Summary
 from narrows.data.text.texts import decoded
 from narrows.errors import InvalidParameterError
 from narrows.estimators.checks import check_model, records_for
@@ -286,6 +287,7 @@ def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
         for quality in (None, *coarser_qualities(codec)):
             most = None if quality is None else quality.bytes_per_record
             made = compress(source, path, model=model, bytes_per_record=most, force=True)
+            assert isinstance(made, Summary), "records of a model are no table"
             psnr = "not exact" if made.psnr_db is None else f"{made.psnr_db:.1f} dB"
             psnr = "exact" if made.max_error == 0 else psnr
             with open_archive(path, model=model) as archive:

@@ -7,8 +7,8 @@ import pytest
 
 import narrows
 from narrows.archive.causal_groups import causal_group_records
+from narrows.archive.chunk_sizes import coded_group_records
 from narrows.archive.layouts.whole import Whole
-from narrows.archive.metadata import coded_group_records
 from narrows.codec.residual.causal import FrozenCausal
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.grouped import encode_groups

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from narrows.archive import layout, records
+from narrows.archive.chunk_sizes import default_chunk_records, default_group_records
 from narrows.archive.index import ENTRY, index_of, pack_index, parse_index
 from narrows.archive.layout import Block, BlockType, Coding, Trailer
-from narrows.archive.metadata import Metadata, default_chunk_records, default_group_records
+from narrows.archive.metadata import Metadata
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.rans import Message
 from narrows.errors import ArchiveError, CorruptArchiveError, InvalidParameterError

@@ -27,6 +27,8 @@ from narrows.errors import (
 class Plain:
     """Any records up to 127, as they are."""
 
+    texts = None
+
     def __init__(self, shape, dtype, fuzz):
         self.shape, self.dtype, self.n_symbols = shape, np.dtype(dtype), int(np.prod(shape))
         self.blob = f"{shape}{dtype}".encode()

@@ -46,6 +46,8 @@ CALLS = {
         "compress digits:test -m {model} -o b.narrows -q --max-error 5% --fill-value 0",
         "compress large.npy -m {model} -o c.narrows -q",
     ],
+    "compress of a table": ["compress table.csv -o a.narrows -q"],
+    "train on a table": ["train table.csv -o a.safetensors -q"],
     "compress --dry-run": ["compress digits:test -m {model} --dry-run --max-error 5% --limit 40 -q"],
     "list": ["list digits.narrows"],
     "verify": ["verify digits.narrows -m {model}", "verify damaged.narrows"],
@@ -58,7 +60,8 @@ CALLS = {
     "info of a model": ["info {model}", "info {model} --layers"],
     "train --recipe bytes": ["train lines.txt --recipe bytes -o b.safetensors -q"],
     "info of a model of bytes": ["info bytes.safetensors"],
-    "info of an archive": ["info digits.narrows", "info tiled.narrows"],
+    "info of a model of tables": ["info table.safetensors"],
+    "info of an archive": ["info digits.narrows", "info tiled.narrows", "info table.narrows"],
 }
 NEVER_HERE = {"label", "missing_values"}
 """Optional keys that no call above prints: they need a conditional model, and one with a fill value."""
@@ -124,6 +127,10 @@ def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, smal
     waves = np.sin(np.arange(400) / 5) + 9 * (np.abs(np.arange(400) - 300) < 2)
     np.save("series.npy", waves)
     np.save("channels.npy", np.stack([waves, -waves], axis=1))
+    Path("table.csv").write_text("a,b\n1,x\n2,y\n")
+    for verb, name in (("compress", "table.narrows"), ("train", "table.safetensors")):
+        if any(name in call for call in CALLS[section]):
+            narrows(verb, "table.csv", "-o", name, "-q", "--force")
     Path("damaged.narrows").write_bytes(Path(archive).read_bytes()[:-10])
     for name, data in (("digits.narrows", "digits:test"), ("tiled.narrows", "large.npy")):
         if not any(name in call for call in CALLS[section]):

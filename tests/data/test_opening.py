@@ -44,11 +44,11 @@ def test_a_missing_folder_is_named():
 
 
 def test_unknown_kinds_list_what_is_read(tmp_path):
-    (tmp_path / "x.parquet").write_bytes(b"PAR1 and so on")
+    (tmp_path / "x.hdf").write_bytes(b"HDF and so on")
     with pytest.raises(
-        DataError, match=r"The format of .*x\.parquet is unknown\. narrows reads .*\.png.*\.npy.*\.npz.*IDX"
+        DataError, match=r"The format of .*x\.hdf is unknown\. narrows reads .*\.png.*\.npy.*\.npz.*IDX"
     ):
-        narrows.data.open(tmp_path / "x.parquet")
+        narrows.data.open(tmp_path / "x.hdf")
 
 
 def test_tables_are_refused_with_a_line_of_python_that_converts_them(tmp_path):

@@ -210,8 +210,8 @@ def test_windows_have_no_effect_without_a_model(written, tmp_path):
 
 
 def test_nothing_is_written_for_a_bad_file(written, tmp_path):
-    path = written("t,v\n2024-01-01,1\n2024-01-02,x\n")
-    with pytest.raises(DataError, match="Row 3"):
+    path = written("t,v\n2024-01-01,1\n2024-01-02\n")
+    with pytest.raises(DataError, match="Line 3"):
         narrows.compress(path, tmp_path / "s.narrows")
     assert not (tmp_path / "s.narrows").exists()
     assert [one.name for one in tmp_path.iterdir()] == ["s.csv"]

@@ -5,9 +5,10 @@ Every layout is a file of this folder.
 
 from narrows.archive.layouts.contract import AnyLayout, Layout
 from narrows.archive.layouts.field import Field
+from narrows.archive.layouts.table import TableLayout
 from narrows.archive.layouts.texts import TextLayout
 from narrows.archive.layouts.tiling import Tiling
 from narrows.archive.layouts.whole import Whole
 from narrows.archive.layouts.windows import Windows
 
-__all__ = ["AnyLayout", "Field", "Layout", "TextLayout", "Tiling", "Whole", "Windows"]
+__all__ = ["AnyLayout", "Field", "Layout", "TableLayout", "TextLayout", "Tiling", "Whole", "Windows"]

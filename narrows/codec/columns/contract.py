@@ -3,65 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
+from narrows.records.columns import Column, Ids, Numbers, Texts
 
-
-@dataclass(frozen=True)
-class Numbers:
-    """One column of whole numbers; decimals, dates and times come scaled to whole numbers.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n,), int64
-        The numbers; anything where one is missing.
-    missing : ndarray of shape (n,), bool, or None
-        True where no number is; None: none is missing.
-    """
-
-    values: NDArray[np.int64]
-    missing: NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True)
-class Ids:
-    """One column of categories: numbers of entries in a dictionary that the data side keeps.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n,), int64
-        0 to ``n_known - 1``, or ``n_known`` for "not in the dictionary"; anything where one is missing.
-    missing : ndarray of shape (n,), bool, or None
-        True where no category is; None: none is missing.
-    n_known : int
-        Number of entries of the dictionary.
-    """
-
-    values: NDArray[np.int64]
-    missing: NDArray[np.bool_] | None
-    n_known: int
-
-
-@dataclass(frozen=True)
-class Texts:
-    """One column of identifiers or free text.
-
-    Attributes
-    ----------
-    values : list of bytes
-        The texts; anything where one is missing.
-    missing : ndarray of shape (n,), bool, or None
-        True where no text is; None: none is missing.
-    """
-
-    values: list[bytes]
-    missing: NDArray[np.bool_] | None = None
-
-
-Column = Numbers | Ids | Texts
+__all__ = ["Column", "ColumnsModel", "Ids", "Numbers", "Texts"]
 
 
 class ColumnsModel(Protocol):

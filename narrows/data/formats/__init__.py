@@ -10,7 +10,8 @@ from narrows.data.formats.npy import Npy  # isort: skip
 from narrows.data.formats.npz import Npz  # isort: skip
 from narrows.data.formats.idx import Idx  # isort: skip
 from narrows.data.formats.csv import Csv  # isort: skip
+from narrows.data.formats.parquet import Parquet  # isort: skip
 from narrows.data.formats.wav import Wav  # isort: skip
 from narrows.data.formats.text import Text  # isort: skip
 
-__all__ = ["Csv", "Format", "Idx", "Images", "Npy", "Npz", "RecordStream", "Text", "Wav", "options_of"]
+__all__ = ["Csv", "Format", "Idx", "Images", "Npy", "Npz", "Parquet", "RecordStream", "Text", "Wav", "options_of"]

@@ -1,0 +1,178 @@
+"""A second, independent reader of archives of tables in files of text, written from docs/format.md, section Tables.
+
+`read` gives the bytes of the file. Whatever is damaged, or not as the page says, is a ValueError.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import struct
+import zlib
+from pathlib import Path
+
+import bytes_decoder
+import columns_decoder
+import zstandard
+
+MASK, HALF = (1 << 64) - 1, 1 << 63
+RECORDS, MODEL, INDEX = 2, 1, 3
+EPOCH = datetime.date(1970, 1, 1)
+
+
+def require(true: object, why: str) -> None:
+    if not true:
+        raise ValueError(why)
+
+
+def inflate(frame: bytes) -> bytes:
+    return zstandard.ZstdDecompressor().decompress(frame, max_output_size=1 << 24)
+
+
+def blocks(data: bytes, at: int) -> list[tuple[int, int, int, int, bytes]]:
+    """Type, coding, first, number of records and payload of each block up to the index."""
+    found = []
+    while True:
+        head = data[at : at + 32]
+        require(head[:4] == b"\xb7NRB" and zlib.crc32(head[:28]) == int.from_bytes(head[28:], "little"), "no block")
+        kind, coding, _, size, first, n = struct.unpack("<BBHQQI", head[4:28])
+        payload = data[at + 32 : at + 32 + size]
+        require(zlib.crc32(payload) == int.from_bytes(data[at + 32 + size :][:4], "little"), "a damaged payload")
+        if kind == INDEX:
+            return found
+        found.append((kind, coding, first, n, payload))
+        at += 36 + size
+
+
+def number(reader: list) -> int:
+    value = shift = 0
+    while True:
+        data, at = reader
+        reader[1] += 1
+        value |= (data[at] & 127) << shift
+        shift += 7
+        if data[at] < 128:
+            return value
+
+
+def exceptions(packed: bytes) -> dict[int, dict[int, bytes]]:
+    if not packed:
+        return {}
+    reader, found = [inflate(packed), 0], {}
+    for _ in range(number(reader)):
+        column, n, row, rows = number(reader), number(reader), 0, []
+        for _ in range(n):
+            row += number(reader)
+            rows.append(row)
+        lengths = [number(reader) for _ in range(n)]
+        found[column] = {}
+        for one, length in zip(rows, lengths, strict=True):
+            found[column][one] = reader[0][reader[1] : reader[1] + length]
+            reader[1] += length
+    require(reader[1] == len(reader[0]), "bytes after the exceptions")
+    return found
+
+
+def model(blob: bytes) -> tuple[dict, list[bytes], columns_decoder.Model]:
+    (a,) = struct.unpack_from("<I", blob)
+    described, at = json.loads(inflate(blob[4 : 4 + a])), 4 + a
+    b, n, n_bytes, kind = struct.unpack_from("<IIIB", blob, at)
+    packed, at = blob[at + 13 : at + 13 + b], at + 13 + b
+    if kind == 1:
+        head = packed[:1] + struct.pack("<I", n_bytes)
+        texts = bytes_decoder.texts(head + packed[1:], n, max(1, n_bytes))
+    else:
+        data, place = inflate(packed), 4 * n
+        texts = []
+        for length in struct.unpack_from(f"<{n}I", data):
+            texts.append(data[place : place + length])
+            place += length
+    return described, texts, columns_decoder.Model(blob[at:])
+
+
+def written(rule: dict, value: object, words: list[bytes]) -> bytes:
+    """The text of a value that is not missing."""
+    kind = rule["rule"]
+    if kind == "text":
+        return value
+    if kind == "category":
+        return words[value] if value < len(words) else b""
+    if kind == "float":
+        bits = value if value >= 0 else value ^ (HALF - 1)
+        return repr(struct.unpack("<d", struct.pack("<q", bits))[0]).encode()
+    whole = (rule.get("start", 0) + rule.get("step", 1) * value + HALF & MASK) - HALF
+    return decimal(rule, whole) if kind == "number" else moment(rule["pattern"], whole)
+
+
+def decimal(rule: dict, whole: int) -> bytes:
+    digits, least = rule.get("digits", 0), rule.get("least", 0)
+    text = str(abs(whole)).zfill(max(digits + 1, rule.get("width", 0)))
+    front, after = text[: len(text) - digits], text[len(text) - digits :]
+    while len(after) > least and after.endswith("0"):
+        after = after[:-1]
+    return (("-" if whole < 0 else "") + front + ("." + after if after else "")).encode()
+
+
+def moment(pattern: str, whole: int) -> bytes:
+    letters = "".join(part for i, part in enumerate(pattern.split("'")) if i % 2 == 0)
+    n_decimals = letters.count("f")
+    per_day = 1 if "H" not in letters else 1440 if "S" not in letters else 86400 * 10**n_decimals
+    days, rest = divmod(whole, per_day)
+    parts = {}
+    if "S" in letters:
+        rest, parts["f"] = divmod(rest, 10**n_decimals)
+        rest, parts["S"] = divmod(rest, 60)
+    parts["H"], parts["M"] = divmod(rest, 60)
+    date = EPOCH + datetime.timedelta(min(max(days, -719162), 2932896))
+    parts |= {"Y": date.year, "m": date.month, "d": date.day}
+    width = {"Y": 4, "f": n_decimals}
+    texts = {letter: iter(f"{value:0{width.get(letter, 2)}}") for letter, value in parts.items()}
+    out, is_quoted = "", False
+    for letter in pattern:
+        if letter == "'":
+            is_quoted = not is_quoted
+        else:
+            out += next(texts[letter]) if not is_quoted and letter in texts else letter
+    return out.encode()
+
+
+def read(path: Path, learned: bytes | None = None) -> bytes:
+    """Return the bytes of the file in an archive; ``learned`` is its model, if that is elsewhere."""
+    data = path.read_bytes()
+    magic, major, _, features, m = struct.unpack_from("<8sHHII", data)
+    require(magic == b"\x89NRW\r\n\x1a\n" and major == 1 and features == 1 << 12, "no archive of a table")
+    require(zlib.crc32(data[: 20 + m]) == int.from_bytes(data[20 + m :][:4], "little"), "a damaged header")
+    metadata = json.loads(data[20 : 20 + m])
+    found = blocks(data, 24 + m)
+    blob = next((payload for kind, *_, payload in found if kind == MODEL), learned)
+    require(hashlib.sha256(blob).hexdigest() == metadata["model"], "another model")
+    described, texts, coder = model(blob)
+    rules, words = described["columns"], []
+    for rule in rules:
+        words.append(texts[: rule["categories"]])
+        texts = texts[rule["categories"] :]
+    table = metadata["table"]
+    file, order = table.get("file", described["file"]), table.get("order", list(range(len(rules))))
+    newline, delimiter = b"\r\n" if file["returns"] else b"\n", bytes([file["delimiter"]])
+    rows: list[bytes] = []
+    for kind, coding, first, n, payload in found:
+        if kind != RECORDS:
+            continue
+        crc, of_kind, e = struct.unpack_from("<IBI", payload)
+        require(coding == 3 and of_kind == 15 and first == len(rows), "an unknown group")
+        columns = coder.group(payload[9 + e :], n)
+        kept, cells = exceptions(payload[9 : 9 + e]), [[b""] * len(rules) for _ in range(n)]
+        for number_, (rule, column) in enumerate(zip(rules, columns, strict=True)):
+            place = order[number_]
+            quote = bytes([file["quote"]]) if rule.get("quoted") else b""
+            for i, value in enumerate(column):
+                text = bytes.fromhex(rule["null"]) if value is None and "null" in rule else b""
+                text = text if value is None else quote + written(rule, value, words[number_]) + quote
+                cells[i][place] = kept.get(place, {}).get(i, text)
+        group = [delimiter.join(row) + newline for row in cells]
+        require(zlib.crc32(b"".join(group)) == crc, "another checksum")
+        rows += group
+    body = b"".join(rows)
+    body = body.removesuffix(newline) if file["open_end"] else body
+    return bytes.fromhex(file["head"]) + body + bytes.fromhex(file["tail"])
