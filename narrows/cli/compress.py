@@ -119,6 +119,17 @@ so that reading needs FILE.narrows alone.
     type=click.Choice(["field", "records"]),
     help="Without -m: whether DATA is one field over all axes, or records along the first axis.  [default: field]",
 )
+@click.option(
+    "--labels",
+    metavar="FILE|auto",
+    help="Store a label with each record, for `narrows search`: auto: those that come with DATA; or those in a .npy or "
+    "IDX file, or on the lines of a text.",
+)
+@click.option(
+    "--keep-codes",
+    is_flag=True,
+    help="With --max-error or --lossless: keep codes that restoring does not need, to search the archive.",
+)
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
 @threads_option
@@ -142,6 +153,8 @@ def compress(
     embed_model: bool,
     chunk_records: int | None,
     kind: str | None,
+    labels: str | None,
+    keep_codes: bool,
     append: bool,
     limit: int | None,
     reading: dict[str, Any],
@@ -169,8 +182,8 @@ def compress(
     check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
     check_model(
         model,
-        {**wanted, "overlap": overlap, "effort": effort or None, "chunk_records": chunk_records},
-        {"dry_run": dry_run, "embed_model": embed_model, "append": append},
+        {**wanted, "overlap": overlap, "effort": effort or None, "chunk_records": chunk_records, "labels": labels},
+        {"dry_run": dry_run, "embed_model": embed_model, "append": append, "keep_codes": keep_codes},
         kind=kind,
         is_bounded=lossless or max_error is not None,
     )
@@ -211,7 +224,7 @@ def compress(
     if dry_run:
         print_trials(source, loaded, model, asked, as_json=as_json, quiet=quiet, **how)
         return
-    how |= {"append": append, "force": force}
+    how |= {"append": append, "force": force, "labels": labels, "keep_codes": keep_codes}
     _compress(source, loaded, model, output, {**asked, **how}, as_json=as_json, quiet=quiet)
 
 

@@ -350,6 +350,17 @@ def text() -> Autoencoder:
     )
 
 
+@_named("search")
+def search() -> Autoencoder:
+    """Document 1: codes for search that change little with noise: a denoising autoencoder, noise of 0 to 0.7."""
+    return Autoencoder(
+        corruption=Gaussian(scale=0.7, clip=True, vary=True),
+        preprocessing="unit-scale",
+        real_values="unit-scale",
+        training=Training(epochs=25),
+    )
+
+
 @_named("codec")
 def codec() -> Autoencoder:
     """For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."""

@@ -15,6 +15,8 @@ CALLS = {
     "denoise": "digits:test -m {model} -o out.npy",
     "encode": "digits:test -m {model} -o out.npy",
     "decode": "codes.npy -m {model} -o out.npy",
+    "index": "digits:test -m {model} -o out.index",
+    "search": "digits:test#1 -i digits.narrows -m {model} -o out.csv",
     "outliers": "series.npy -o out.csv",
     "map": "digits:test -m {model} -o out.png",
     "generate": "-m {model} -n 2 -o out.png",
