@@ -236,8 +236,8 @@ def _width(shape: tuple[int, ...]) -> int:
 def _widths(shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
     """Return the units of the hidden layers beside a linear path: one layer, but three for a code of two numbers."""
     width = _width(shape)
-    # With one layer, two numbers restore the digits of scikit-learn with 1.17 times the squared error, and 0.76 of them
-    # have the label of their 10 neighbours, instead of 0.86.
+    # With one layer 0.69 of the test images of MNIST have the label of their 10 neighbours on a map, with three 0.81.
+    # Of the digits of scikit-learn it is 0.76 and 0.86, and the squared error is 1.17 times as large with one.
     return (width, width // 2, width // 4) if n_latent == _MAP else (width,)
 
 
