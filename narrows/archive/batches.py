@@ -36,8 +36,9 @@ class Batch(NamedTuple):
 
 
 def prepared(plan: Plan, items: range) -> Batch:
-    """Encode and restore the records of some items, and measure their errors."""
+    """Encode and restore the records of some items, round them if the plan says so, and measure their errors."""
     codec = plan.codec
+    labels = None if plan.labels is None else plan.labels[items.start : items.stop]
     records, names = _records(plan.source, items.start, items.stop, plan.layout)
     symbols = plan.symbols(records)
     restored = codec.decode(symbols, plan.quality)
@@ -45,6 +46,12 @@ def prepared(plan: Plan, items: range) -> Batch:
     records = plan.padded(records, restored, items.start)
     missing = plan.fill_value if plan.encoder.fill_value is None else plan.encoder.fill_value
     exact = restored
+    if plan.weight is not None:
+        exact, measured = plan.rounded(records), ErrorTally(codec.qualities[plan.quality], plan.peak)
+        tally.add(records, restored)
+        measured.add(records, exact)
+        tally.squared, tally.max_error = measured.squared, measured.max_error
+        return Batch(items.stop, exact, names, symbols, restored, tally, labels)
     if missing is not None:
         places = is_fill(records, missing)
         exact = np.where(places, records, restored)
@@ -52,7 +59,6 @@ def prepared(plan: Plan, items: range) -> Batch:
     tally.add(records, exact)
     if plan.texts is not None:
         tally.add_texts(records, restored)
-    labels = None if plan.labels is None else plan.labels[items.start : items.stop]
     return Batch(items.stop, records, names, symbols, restored, tally, labels)
 
 

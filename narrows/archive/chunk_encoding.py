@@ -15,10 +15,12 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.records import Payload, ResidualPayload, checksum, pack_names, pack_records
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.parts.needs import Needs
-from narrows.codec.residual.chunk import encode_chunk
+from narrows.codec.residual.chunk import encode_chunk, encode_exactly
 from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
+from narrows.codec.text.chunk_groups import encode_groups
+from narrows.codec.text.frozen import FrozenBytes
 
 __all__ = ["CodedChunk", "UncodedChunk", "encode_records"]
 
@@ -101,6 +103,8 @@ def encode_records(
     ``first`` is the number of the first record.
     """
     symbols, names = np.concatenate(chunk.symbols), pack_names(chunk.names)
+    if codec.texts is not None:
+        return _with_model_of_bytes(chunk, first, codec.texts, metadata)
     coded: Coded | None = codec.qualities[quality].entropy.encode(symbols)
     residual, encoding, errors, is_beside = None, None, Errors(), False
     if metadata.max_error is not None:
@@ -116,3 +120,18 @@ def encode_records(
     payload = Payload(np.array(chunk.checksums, np.uint32), coded, names, residual, is_beside)
     labels = pack_labels(chunk.labels) if chunk.labels else None
     return CodedChunk(first, len(chunk), pack_records(payload), payload.coding, payload.needs, encoding, errors, labels)
+
+
+def _with_model_of_bytes(chunk: UncodedChunk, first: int, model: FrozenBytes, metadata: Metadata) -> CodedChunk:
+    """Encode the texts of a chunk, each alone or in groups; by zstd or uncompressed if nothing is gained by that."""
+    records, group = np.concatenate([records for records, _ in chunk.records]), metadata.text_group
+    assert group is not None, "an archive with a model of bytes says so"
+    kind = Kind.TEXTS_ALONE if group == 1 else Kind.TEXT_GROUPS
+    data = encode_groups(records, model, group)
+    if len(data) > np.count_nonzero(records):
+        found = min(encode_exactly(records, len(data)), key=lambda one: len(one.data))
+        kind, data = found.kind, found.data
+    residual = ResidualPayload(kind, 0.0, data)
+    chunk.add_checksums(records, metadata.group_records)
+    payload = Payload(np.array(chunk.checksums, np.uint32), None, pack_names(chunk.names), residual)
+    return CodedChunk(first, len(chunk), pack_records(payload), payload.coding, payload.needs, (kind, False), Errors())

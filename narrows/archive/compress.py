@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 
 from narrows.archive.appending import check_chunk_records, check_together, metadata_of
 from narrows.archive.batches import batches_of, prepared
+from narrows.archive.byte_model_writer import byte_model_of, compress_with_bytes
 from narrows.archive.encoder import ModelEncoder
 from narrows.archive.field_writer import check_without_model, compress_field
 from narrows.archive.names import warn_of_repeated
@@ -24,8 +25,6 @@ from narrows.archive.summary_of import summary_of
 from narrows.archive.tally import ErrorTally
 from narrows.archive.texts import text_chunk_records
 from narrows.archive.writer import Writer
-from narrows.codec.frozen import FrozenCodec
-from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.errors import InvalidParameterError, recorded
 from narrows.io.files import check_output
 from narrows.io.progress import Progress
@@ -196,6 +195,9 @@ def compress(
         raise InvalidParameterError(
             "'as_records' has no effect with a model, whose archives always hold records. Omit it, or 'model'."
         )
+    if (found := byte_model_of(model)) is not None:
+        given |= {**values, "max_error": max_error, "effort": effort}
+        return compress_with_bytes(data, path, found, given, **output)
     return _with_model(data, path, model, effort=effort, **given, **bounds, **values, **output)
 
 
@@ -214,18 +216,19 @@ def compress_within(
 
     `compress` with the same bound would choose the quality anew, by the size alone.
     """
+    is_rounded = planned.weight is not None
     return _with_model(
         data,
         path,
         model,
-        codec=planned.codec,
+        planned=planned,
         max_error=planned.bound or None,
-        lossless=planned.bound == 0,
+        lossless=planned.bound == 0 and not is_rounded,
         accept_loss=(),
         fill_value=fill_value,
         psnr=None,
         bytes_per_record=None,
-        quality=None,
+        quality=planned.number if is_rounded else None,
         overlap=None,
         effort=0,
         labels=None,
@@ -244,7 +247,7 @@ def _with_model(
     path: str | os.PathLike[str],
     model: Autoencoder | str | os.PathLike[str],
     *,
-    codec: FrozenCodec | PartedCodec | None = None,
+    planned: Plan | None = None,
     effort: int,
     labels: Any,
     keep_codes: bool,
@@ -260,7 +263,7 @@ def _with_model(
 ) -> Summary:
     """Compress records with a model, as `compress` does; ``asked`` is what is asked of quality, bound and overlap.
 
-    With ``codec``, a codec of one quality, this quality is taken within the bound that is asked for.
+    With ``planned``, its codec and its rounding of pixels are taken.
     """
     check_chunk_records(chunk_records, append=append)
     check_output(path, force=force or append)
@@ -279,7 +282,7 @@ def _with_model(
         encoder = ModelEncoder(model, effort=effort)
         source = encoder.records_of(data)
         plan = plan_archive(source, path, encoder=encoder, **asked, **planning)
-        plan = plan if codec is None else replace(plan, codec=codec)
+        plan = plan if planned is None else _as_planned(plan, planned)
         wanted = plan.least_db
         for n_left in reversed(range(_TRIES)):
             try:
@@ -294,6 +297,14 @@ def _with_model(
         if before is not None and plan.source.files is not None:
             warn_of_repeated(path, plan.source.files)
     return summary_of(path, plan, writer, tally, warned, asked=asked["psnr"], asked_bytes=asked["bytes_per_record"])
+
+
+def _as_planned(plan: Plan, planned: Plan) -> Plan:
+    """Return a plan with the codec of another, and with its rounding of pixels."""
+    plan = replace(plan, codec=planned.codec)
+    if planned.weight is None:
+        return plan
+    return replace(plan, bound=planned.bound, weight=planned.weight, group_records=planned.group_records)
 
 
 class _TooLow(Exception):  # noqa: N818
@@ -341,7 +352,7 @@ def _write(
         writer.flush()
         if plan.bound is None:
             tally.n_values -= tally.n_fill
-        else:
+        elif plan.weight is None:
             tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
         if least_db is not None and tally.psnr_db is not None and tally.psnr_db < least_db:
             raise _TooLow(tally.psnr_db)

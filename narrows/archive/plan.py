@@ -23,7 +23,7 @@ from narrows.archive.labelling import labels_for
 from narrows.archive.labels import Label
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout, TextLayout, Windows
-from narrows.archive.metadata import KEEP_CODES, LABELS, MODEL_FILE, Metadata
+from narrows.archive.metadata import KEEP_CODES, LABELS, MODEL_FILE, ROUNDED, Metadata
 from narrows.archive.models import short
 from narrows.archive.quality import choose_quality
 from narrows.archive.record_sample import RecordSample, filled
@@ -35,6 +35,7 @@ from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.codec.residual.error_bound import ErrorBound
+from narrows.codec.residual.rounding import rounded
 from narrows.data import Source
 from narrows.data.for_model import check_fits
 from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lossless
@@ -92,6 +93,9 @@ class Plan:
         The PSNR that is wanted of all records, if one is asked for.
     is_default : bool
         Whether nothing was asked for, of a new archive.
+    weight : float or None
+        How much squared error a bit is worth, if pixels are rounded to levels and the bound, 0, is that of the rounded
+        ones; otherwise None.
     labels : list of int, str or None
         The label of each record; None without labels.
     keep_codes : bool
@@ -115,6 +119,7 @@ class Plan:
     ways: tuple[Way, ...] = ()
     psnr: float | None = None
     is_default: bool = False
+    weight: float | None = None
     labels: list[Label] | None = None
     keep_codes: bool = False
 
@@ -163,6 +168,7 @@ class Plan:
             **({"record": "series"} if self.encoder.is_series else {}),
             **{entry: self.layout.to_json() if entry == self.layout.entry else None for entry in Layout.registry},
             "max_error": self.bound,
+            **({} if self.weight is None else {ROUNDED: {"weight": self.weight}}),
             **({} if self.fill_value is None else {"fill_value": self.fill_value}),
             **({} if self.codec.digest == whole else {MODEL_FILE: short(whole)}),
             **({} if self.series is None else self.series.to_json()),
@@ -177,6 +183,13 @@ class Plan:
     def _has_room(self) -> bool:
         """Whether there are ways to tell of, and the archive is so large that this costs next to nothing."""
         return len(self.ways) > 1 and self.ways[0].bytes_per_record * len(self.source) > _LARGE
+
+    def rounded(self, records: NDArray[Any]) -> NDArray[Any]:
+        """Return records (n, *shape) as the archive restores them, if their pixels are rounded to levels."""
+        assert self.weight is not None, "pixels are rounded"
+        causal = self.encoder.codec.causal
+        assert causal is not None, "a model with levels has a network"
+        return rounded(records, causal, self.weight)
 
     def padded(self, records: NDArray[Any], restored: NDArray[Any], first: int) -> NDArray[Any]:
         """Return records as they are to be restored: what windows are filled up with costs nothing.
@@ -243,7 +256,8 @@ def plan_archive(
     source = source if given is None else _side_by_side(source, whole, before, path)
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
     accepted = accepted_losses(accept_loss)
-    if bound == 0:
+    weight = None if before is None else before.rounding_weight
+    if bound == 0 and weight is None:
         check_lossless(source.name, source.warnings, accepted)
     elif accepted:
         raise accepts_nothing()
@@ -264,21 +278,23 @@ def plan_archive(
         is_asked = any(one is not None for one in asked.values())
         chosen = choose_quality(whole, **asked, n_tiles=layout.n_records)
         codec, position = codec_for(path, before, whole, chosen if is_asked else None)
-        return Plan(encoder, source, layout, bound, codec, position, fill_value, found, texts=texts, labels=of_records)
+        kept: dict[str, Any] = {"texts": texts, "weight": weight, "labels": of_records}
+        return Plan(encoder, source, layout, bound, codec, position, fill_value, found, **kept)
     hand = RecordSample(encoder, source, layout, found, fill_value)
     has_bounds = encoder.fill_value is None and not overlap
     ways = _ways(hand, bound, has_bounds=has_bounds or bound is not None, **asked)
     if bound is not None and not ways:
         chosen = whole.default if keep_codes else hand.quality_within(bound)
     else:
-        chosen, bound = ways[0].quality, ways[0].error_bound
+        chosen, bound, weight = ways[0].quality, ways[0].error_bound, ways[0].weight
     is_default = max_error is None and not lossless and all(one is None for one in asked.values())
     codec = PartedCodec.of(whole, chosen, with_network=bound is not None)
     n_group = None
     if bound is not None and whole.causal is not None:
-        n_group = causal_group_records(source, layout, whole, ErrorBound(whole.dtype, bound, fill_value))
+        grid = ErrorBound(whole.dtype, bound, fill_value)
+        n_group = causal_group_records(source, layout, whole, grid, weight)
     taken: dict[str, Any] = {"ways": tuple(ways), "psnr": psnr, "is_default": is_default, "texts": texts}
-    taken |= {"labels": of_records, "keep_codes": keep_codes}
+    taken |= {"weight": weight, "labels": of_records, "keep_codes": keep_codes}
     return Plan(encoder, source, layout, bound, codec, 0, fill_value, found, n_group, **series, **taken)
 
 

@@ -165,7 +165,7 @@ def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems
 
 
 def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> float | None:
-    if header.metadata.max_error is None:
+    if header.metadata.max_error is None or header.metadata.rounding_weight is not None:
         return None
     if header.metadata.field is not None:
         return max((largest_block_error(source, at + BLOCK_BYTES) for at, _ in chunks), default=0.0)

@@ -81,6 +81,8 @@ class Writer:
         A value that is kept exactly within the bound.
     parts_of : ArchivedSeries or ArchivedTexts, optional
         The series that the records are windows of, or the texts that they are pieces of; their columns are stored.
+    copies_header : bool
+        Store a copy of the header in the index of a new archive, by which it can be read if the header is damaged.
     threads : int, optional
         How many threads encode chunks, by default as many as CPUs that the process may use. The file does not depend on
         it.
@@ -124,9 +126,10 @@ class Writer:
         group_records: int | None = None,
         fill_value: float | None = None,
         parts_of: ArchivedSeries | ArchivedTexts | None = None,
+        copies_header: bool = True,
         threads: int | None = None,
     ) -> None:
-        if not 0 <= quality < len(codec.qualities):
+        if codec.texts is None and not 0 <= quality < len(codec.qualities):
             raise InvalidParameterError(f"The 'quality' must be from 0 to {len(codec.qualities) - 1}. Got {quality!r}.")
         self.path, self._codec, self._quality, self._fill_value = os.fspath(path), codec, quality, fill_value
         self.n_records = self.n_added = self.n_bytes = 0
@@ -142,7 +145,7 @@ class Writer:
                 self.metadata, self._blocks, self.n_records = self._open_old(embed_model, metadata or {})
             else:
                 self.metadata = new_metadata(codec, quality, chunk_records, group_records, metadata or {})
-                self._blocks = self._open_new(embed_model, force)
+                self._blocks = self._open_new(embed_model, force, copies_header)
                 for column in () if parts_of is None else parts_of.blocks():
                     self._blocks.column(*column)
             self._stack = self._stack.pop_all()
@@ -299,14 +302,14 @@ class Writer:
 
     # -------------------------------------------------------------------------------------------------------- opening
 
-    def _open_new(self, embed_model: bool, force: bool) -> BlockWriter:
+    def _open_new(self, embed_model: bool, force: bool, copies_header: bool) -> BlockWriter:
         path = as_path(self.path)
         check_output(path, force=force)
         header = pack_header(self.metadata.to_json())
         self._stack.enter_context(naming_output(self.path))
         file = self._stack.enter_context(replacing(Path(os.path.realpath(path)), force=force))
         file.write(header)
-        blocks = BlockWriter(file, header, len(header))
+        blocks = BlockWriter(file, header if copies_header else b"", len(header))
         if embed_model and not isinstance(self._codec, PartedCodec):
             if len(self._codec.blob) > MAX_MODEL_BYTES:
                 raise _too_large(self._codec.blob)

@@ -23,6 +23,7 @@ VERBS = {
     "denoise": ("narrows.cli.denoise", "Remove noise, or measure how much of it a model removes."),
     "encode": ("narrows.cli.apply", "Write the codes of data."),
     "decode": ("narrows.cli.apply", "Decode codes into records."),
+    "map": ("narrows.cli.map", "Draw the codes of data as a page to explore, or a picture, with scores."),
     "index": ("narrows.cli.index", "Write an index of the codes of data, for search."),
     "search": ("narrows.cli.search", "Find the records of an index or an archive that are most alike."),
     "outliers": ("narrows.cli.outliers", "Score each step of a series by how odd it is."),

@@ -22,7 +22,7 @@ from narrows.errors import UnknownNameError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
 from narrows.networks import Convolutional, Dense, Recurrent, Temporal
-from narrows.penalties import MMD
+from narrows.penalties import MMD, Neighbours
 from narrows.preprocessing import UnitScale
 from narrows.training import SGD, Adadelta, Adam, Training
 from narrows.training.pretraining import LayerWise
@@ -297,6 +297,22 @@ def hinton2006() -> Autoencoder:
         preprocessing="unit-scale",
         real_values="standardise",
         training=Training(epochs=40, optimiser=Adam(learning_rate=1e-3)),
+    )
+
+
+@_named("map")
+def map_() -> Autoencoder:
+    """Two numbers that keep neighbours, for maps: parametric t-SNE (van der Maaten 2009) beside an autoencoder."""
+    # The widths are those of the paper, with one layer of 500 more; relu from the start does for its pretraining.
+    return Autoencoder(
+        n_latent=2,
+        network=Dense(widths=(500, 500, 500, 2000), activation="relu", initialisation="fan-in"),
+        likelihood=_SUM_OF_SQUARES.clone(),
+        penalties=(Neighbours(),),
+        artefacts=("pca",),  # an archive codec, which maps seldom need, takes as long as the training on few records
+        preprocessing="unit-scale",
+        real_values="standardise",
+        training=Training(batch_size=250, optimiser=Adam(learning_rate=1e-3)),
     )
 
 

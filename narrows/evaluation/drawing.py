@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from narrows import pictures
@@ -27,8 +26,8 @@ from narrows.data.text.texts import decoded
 from narrows.errors import InvalidParameterError
 from narrows.estimators.checks import check_model, records_for
 from narrows.evaluation.denoising import psnr_db_of_records
-from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.records import ImageLayout
+from narrows.uses.projections import project
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -239,7 +238,7 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     codes = model.transform(source)
     title = "autoencoder, its code of 2 numbers"
     if n_latent > 2:
-        codes = _projected(codes)
+        codes = project(codes, "pca", 0)
         title = f"autoencoder, its {n_latent} numbers projected by PCA"
     shown = {title: codes}
     if source.text is not None:
@@ -344,12 +343,6 @@ def first_layer_weights(model: Autoencoder) -> NDArray[Any]:
     raise InvalidParameterError(
         f"The encoder, {model.chain_.parts.network!r}, has no layer whose filters can be drawn."
     )
-
-
-def _projected(codes: NDArray[Any]) -> NDArray[Any]:
-    """Return the first two principal components of codes (n, n_latent)."""
-    components = PrincipalComponents.fit(codes, 2, seed=0).encode(codes)
-    return np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
 
 
 def _decibels(value: float) -> str:

@@ -65,7 +65,7 @@ class TinyEntropy:
 class TinyCodec:
     """Records (4,) uint8; a symbol is a value (quality 0) or half of one (quality 1)."""
 
-    shape, dtype, n_symbols, causal = (4,), np.dtype(np.uint8), 4, None
+    shape, dtype, n_symbols, causal, texts = (4,), np.dtype(np.uint8), 4, None, None
 
     def __init__(self, blob: bytes = b"tiny" * 16) -> None:
         self.blob, self.digest = blob, hashlib.sha256(blob).hexdigest()

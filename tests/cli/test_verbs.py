@@ -18,6 +18,7 @@ CALLS = {
     "index": "digits:test -m {model} -o out.index",
     "search": "digits:test#1 -i digits.narrows -m {model} -o out.csv",
     "outliers": "series.npy -o out.csv",
+    "map": "digits:test -m {model} -o out.png",
     "generate": "-m {model} -n 2 -o out.png",
     "compress": "digits:test -m {model} -o out.narrows",
     "restore": "digits.narrows -m {model} -o out.npy",

@@ -41,6 +41,8 @@ HEADER_DICTIONARY = (
 MODEL, RECORDS, INDEX, LABELS_BLOCK = 1, 2, 3, 6
 TILES, BOUND, PARTS, GROUPS, LABELS = 1, 2, 8, 128, 2048  # bits of features that a reader must understand
 LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, BYTES, CAUSAL_GROUPS, LEVEL_GROUPS = 1, 2, 3, 4, 5, 8, 9, 10, 11
+TEXTS_ALONE, TEXT_GROUPS = 13, 14
+KINDS = (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, BYTES, CAUSAL_GROUPS, LEVEL_GROUPS, TEXTS_ALONE, TEXT_GROUPS)
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
 SIGMOID = np.array([round(65536 / (1 + math.exp(-z / 128))) for z in range(-2048, 2049)])
@@ -215,6 +217,7 @@ class Header(NamedTuple):
     max_error: float | None
     parts: bool
     coded_groups: bool = False
+    is_text: bool = False
 
 
 class Entry(NamedTuple):
@@ -305,6 +308,7 @@ def parse_header(data: bytes, known: int = 0) -> Header:
         max_error=parse_max_error(meta.get("max_error")),
         parts=meta.get("parts") is not None,
         coded_groups=meta.get("coded_groups") is not None,
+        is_text=meta.get("text") is not None,
     )
     require(meta.get("parts") in (None, 1), "the parts of the model need a newer reader")
     require(not features & PARTS or header.parts, "the archive has a model in parts, but does not say so")
@@ -407,8 +411,9 @@ def parse_block_head(head: bytes) -> tuple[int, int, int, int, int, int]:
 def parse_entries(block: Block, header: Header) -> list[Entry]:
     """Read the entries of the index; its copy of the header has to be the header."""
     length = int.from_bytes(take(block.payload, 0, 4), "little")
-    copy = inflate(take(block.payload, 4, length), 16 * MIB + 64, HEADER_DICTIONARY)
-    require(copy == header.raw, "the index belongs to another header")
+    if length or not header.is_text:
+        copy = inflate(take(block.payload, 4, length), 16 * MIB + 64, HEADER_DICTIONARY)
+        require(copy == header.raw, "the index belongs to another header")
     table = block.payload[4 + length :]
     require(len(table) == 28 * block.n_records, "the index has another length")
     entries = []
@@ -522,10 +527,7 @@ def cut(data: bytes, lengths: list[int]) -> list[bytes]:
 def parse_residual(data: bytes, n: int, header: Header) -> Residual:
     """Read the head of a residual."""
     kind, largest = struct.unpack("<B7xd", take(data, 0, 16))
-    require(
-        kind in (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS, BYTES),
-        "a chunk is kept in a way that needs a newer reader",
-    )
+    require(kind in KINDS, "a chunk is kept in a way that needs a newer reader")
     require(0 <= largest <= (header.max_error or 0.0), "a chunk's largest error is beyond the bound")
     require(len(data) - 16 <= n * math.prod(header.shape) * header.dtype.itemsize, "a residual is too long")
     return Residual(kind, largest, data[16:])
@@ -651,6 +653,11 @@ def make_good(
 ) -> Array:
     """Bring n records back within the bound; `restored` is what the code alone makes of them, if there is one."""
     shape, dtype = (n, *header.shape), header.dtype
+    if residual.kind in (TEXTS_ALONE, TEXT_GROUPS):
+        require(dtype == np.uint16 and len(shape) == 2, "texts are no records of this archive")
+        require(isinstance(network, sibling("bytes_decoder").Model), "a chunk needs a model of bytes")
+        group = 1 if residual.kind == TEXTS_ALONE else header.group_records
+        return network.records(residual.data, shape, group)  # type: ignore[no-any-return, union-attr]
     if residual.kind in (CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS):
         if network is None:
             raise ValueError("a chunk needs a network that the model does not have")
@@ -2168,6 +2175,9 @@ def model_of(header: Header, parts: dict[int, Part], golden: bytes | None) -> Mo
     network = None
     if NETWORK_PART in parts:
         settings, tensors, _ = parts[NETWORK_PART]
+        if settings.get("model") == "bytes":
+            network = sibling("bytes_decoder").Model(settings, tensors)
+            return Model(header.shape, header.dtype, header.n_symbols, None, [], np.ones(()), np.ones(()), network)
         network = Network(settings, {f"causal.{name}": t for name, t in tensors.items()}, header.shape, header.dtype)
     one = np.ones(())
     if DECODER_PART not in parts or QUALITY_PART not in parts:
