@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from narrows.archive.group_sizes import default_group_records
 from narrows.archive.layout import (
     CODED_GROUP_RECORDS,
     CRC_BYTES,
@@ -68,7 +69,6 @@ _WORK_OF_MIXTURE = 6144  # to decode a value with the outputs of the network, in
 _MOST_OVERHEAD = 0.01  # share of the fixed bytes of a group
 _MOST_BOUNDED_VALUES = 1 << 24
 _FEWEST_CHUNK_RECORDS = 1 << 11  # except for large records, to limit the overhead of chunks
-_MANY_SYMBOLS = 128
 
 
 @dataclass(frozen=True)
@@ -357,20 +357,6 @@ def most_chunk_records(n_values: int, value_bytes: int, n_symbols: int, *, is_bo
     """
     most = min(MAX_CHUNK_RECORDS, MAX_CHUNK_BYTES // (n_values * value_bytes), MAX_CHUNK_SYMBOLS // n_symbols)
     return max(1, min(most, _MOST_BOUNDED_VALUES // n_values) if is_bounded else most)
-
-
-def default_group_records(n_symbols: int) -> int:
-    """Return the number of records that share a checksum: 64 for records of 128 symbols or more, otherwise 256.
-
-    Reading one record decodes its whole group. Codes of many symbols are mostly maps, whose decoders are slow and which
-    are so large that a checksum for each 64 records adds less than 0.3 %.
-
-    Examples
-    --------
-    >>> default_group_records(32), default_group_records(392)
-    (256, 64)
-    """
-    return 64 if n_symbols >= _MANY_SYMBOLS else 256
 
 
 _OF_FIELDS: dict[str, Any] = {

@@ -19,7 +19,7 @@ from narrows.archive.appending import bound_for, codec_for, fill_value_for
 from narrows.archive.causal_groups import causal_group_records
 from narrows.archive.contract import Encoder
 from narrows.archive.dial import REACHED_DB, best_within, default_way, smallest_reaching
-from narrows.archive.labelling import labels_for
+from narrows.archive.labelling import check_codes, labels_for
 from narrows.archive.labels import Label
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout, TextLayout, Windows
@@ -271,7 +271,7 @@ def plan_archive(
     bound, series = _of_series(given, whole, bound, may_be_decimals=fill_value is None)
     layout = layout_for(source, whole, overlap, before)
     of_records = labels_for(source, labels, layout, before, path)
-    _check_codes(path, before, keep_codes=keep_codes)
+    check_codes(path, before, keep_codes=keep_codes)
     encoder.warn_of_scale(source, found)
     asked: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
     if before is not None:
@@ -316,15 +316,6 @@ def _check_asked_of_text(**asked: Any) -> None:
         raise InvalidParameterError(
             f"The '{given}' has no meaning for records of text, whose bytes are right or wrong. Got {asked[given]!r}. "
             "Set 'quality' (--quality), or lossless (--lossless)."
-        )
-
-
-def _check_codes(path: str | os.PathLike[str], before: Metadata | None, *, keep_codes: bool) -> None:
-    """Refuse to keep codes in an archive that was begun without."""
-    if keep_codes and before is not None and before.max_error is not None and not before.keeps_codes:
-        raise InvalidParameterError(
-            f"{os.fspath(path)} was written without codes that restoring does not need, and appended records are "
-            "stored likewise. Omit 'keep_codes' (--keep-codes), or write a new archive."
         )
 
 
