@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from narrows.archive.metadata import Metadata
     from narrows.data import Source
 
-__all__ = ["labels_for"]
+__all__ = ["check_codes", "labels_for"]
 
 
 def labels_for(
@@ -80,3 +80,12 @@ def labels_for(
     if labels.dtype.kind == "f" and np.array_equal(labels, np.rint(labels)):
         return [int(label) for label in labels.tolist()]
     return [str(label) for label in labels.tolist()]
+
+
+def check_codes(path: str | os.PathLike[str], before: Metadata | None, *, keep_codes: bool) -> None:
+    """Refuse to keep codes in an archive that was begun without."""
+    if keep_codes and before is not None and before.max_error is not None and not before.keeps_codes:
+        raise InvalidParameterError(
+            f"{os.fspath(path)} was written without codes that restoring does not need, and appended records are "
+            "stored likewise. Omit 'keep_codes' (--keep-codes), or write a new archive."
+        )

@@ -19,7 +19,7 @@ from narrows.archive.appending import bound_for, codec_for, fill_value_for
 from narrows.archive.causal_groups import causal_group_records
 from narrows.archive.contract import Encoder
 from narrows.archive.dial import REACHED_DB, best_within, default_way, smallest_reaching
-from narrows.archive.labelling import labels_for
+from narrows.archive.labelling import check_codes, labels_for
 from narrows.archive.labels import Label
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout, TextLayout, Windows
@@ -39,7 +39,6 @@ from narrows.codec.residual.rounding import rounded
 from narrows.data import Source
 from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lossless
 from narrows.data.series import Windows as WindowsOfSeries
-from narrows.errors import InvalidParameterError
 from narrows.numerics.psnr import peak_of
 
 __all__ = ["Plan", "plan_archive"]
@@ -270,7 +269,7 @@ def plan_archive(
     bound, series = stored_series(given, whole, bound, may_be_decimals=fill_value is None)
     layout = layout_for(source, whole, overlap, before)
     of_records = labels_for(source, labels, layout, before, path)
-    _check_codes(path, before, keep_codes=keep_codes)
+    check_codes(path, before, keep_codes=keep_codes)
     encoder.warn_of_scale(source, found)
     asked: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
     if before is not None:
@@ -295,15 +294,6 @@ def plan_archive(
     taken: dict[str, Any] = {"ways": tuple(ways), "psnr": psnr, "is_default": is_default, "texts": texts}
     taken |= {"weight": weight, "labels": of_records, "keep_codes": keep_codes}
     return Plan(encoder, source, layout, bound, codec, 0, fill_value, found, n_group, **series, **taken)
-
-
-def _check_codes(path: str | os.PathLike[str], before: Metadata | None, *, keep_codes: bool) -> None:
-    """Refuse to keep codes in an archive that was begun without."""
-    if keep_codes and before is not None and before.max_error is not None and not before.keeps_codes:
-        raise InvalidParameterError(
-            f"{os.fspath(path)} was written without codes that restoring does not need, and appended records are "
-            "stored likewise. Omit 'keep_codes' (--keep-codes), or write a new archive."
-        )
 
 
 def _ways(
