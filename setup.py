@@ -25,6 +25,7 @@ setup(
                     "_bisection",
                     "_text_tables",
                     "_text",
+                    "_columns",
                 )
             ],
             depends=[
@@ -38,6 +39,7 @@ setup(
                     "_adaptive",
                     "_interpolation",
                     "_text",
+                    "_columns",
                 )
             ],
             extra_compile_args=[] if os.name == "nt" else FLAGS,

@@ -39,15 +39,15 @@ _BATCH = 4096
 
 
 def byte_model_of(model: Any) -> PartedCodec | None:
-    """Return the model of bytes that is given, as a fitted `ByteModel` or its file; None for other models.
+    """Return the model of bytes that is given, as a fitted `ByteModel` or its file; None for others and missing files.
 
     Raises
     ------
-    DataNotFoundError, ModelFileError
-        If there is no such file, or it is no model.
+    ModelFileError
+        If the file is no model.
     """
     if isinstance(model, str | os.PathLike):
-        if read_model_file(model, ())[0].get("kind") != KIND_OF_BYTES:
+        if not os.path.isfile(model) or read_model_file(model, ())[0].get("kind") != KIND_OF_BYTES:
             return None
         found: Any = read_codec(model)
     else:

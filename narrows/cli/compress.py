@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compress"]
 
+_ONLY_WRITTEN = {"append", "force", "labels", "keep_codes"}  # options that trials have no use for
 EPILOG = """
 --psnr DB makes the smallest archive that reaches this quality, by any way that the model has: one of its qualities,
 within a bound on the errors, or lossless. --bytes-per-record B makes the best archive of this size likewise. What
@@ -120,6 +121,17 @@ so that reading needs FILE.narrows alone.
     type=click.Choice(["field", "records"]),
     help="Without -m: whether DATA is one field over all axes, or records along the first axis.  [default: field]",
 )
+@click.option(
+    "--labels",
+    metavar="FILE|auto",
+    help="Store a label with each record, for `narrows search`: auto: those that come with DATA; or those in a .npy or "
+    "IDX file, or on the lines of a text.",
+)
+@click.option(
+    "--keep-codes",
+    is_flag=True,
+    help="With --max-error or --lossless: keep codes that restoring does not need, to search the archive.",
+)
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
 @threads_option
@@ -143,6 +155,8 @@ def compress(
     embed_model: bool,
     chunk_records: int | None,
     kind: str | None,
+    labels: str | None,
+    keep_codes: bool,
     append: bool,
     limit: int | None,
     reading: dict[str, Any],
@@ -170,8 +184,8 @@ def compress(
     check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
     check_model(
         model,
-        {**wanted, "overlap": overlap, "effort": effort or None, "chunk_records": chunk_records},
-        {"dry_run": dry_run, "embed_model": embed_model, "append": append},
+        {**wanted, "overlap": overlap, "effort": effort or None, "chunk_records": chunk_records, "labels": labels},
+        {"dry_run": dry_run, "embed_model": embed_model, "append": append, "keep_codes": keep_codes},
         kind=kind,
         is_bounded=lossless or max_error is not None,
     )
@@ -199,6 +213,7 @@ def compress(
     asked: dict[str, Any] = {**wanted, "max_error": max_error, "lossless": lossless, "overlap": overlap}
     asked["effort"] = effort
     how = {**values, "embed_model": embed_model, "chunk_records": chunk_records, "append": append}
+    how |= {"labels": labels, "keep_codes": keep_codes}
     writing: dict[str, Any] = {"force": force, "threads": threads}
     printing: dict[str, Any] = {"dry_run": dry_run, "as_json": as_json, "quiet": quiet}
     if (found := byte_model_of(model)) is not None:
@@ -255,7 +270,7 @@ def _compress(
     from narrows.cli.dry_run import print_trials
 
     if dry_run:
-        tried = {name: value for name, value in how.items() if name not in {"append", "force"}}
+        tried = {name: value for name, value in how.items() if name not in _ONLY_WRITTEN}
         print_trials(source, loaded, model, asked, as_json=as_json, quiet=quiet, **tried)
         return
     # The summary contains the warnings.

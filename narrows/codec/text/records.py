@@ -21,7 +21,7 @@ from narrows.codec.text.mixer import OF_END, new_learnt, updated_state
 from narrows.codec.text.model import Mode, Text
 from narrows.codec.text.tables import SQUASH, STRETCH, Tables
 
-__all__ = ["Records", "State", "code_records", "joined", "split"]
+__all__ = ["Records", "State", "code_records", "ended", "joined", "split"]
 
 _NONE: NDArray[np.int32] = np.empty(0, np.int32)
 
@@ -138,7 +138,7 @@ class _Sessions:
             if self._mode == Mode.ENCODE and len(records.coded):
                 assert coder is not None
                 coder.store(held)
-                if not self._write(session, start, _ended(held, buffer)):
+                if not self._write(session, start, ended(held, buffer)):
                     return last - 1
             start = int(records.coded_ends[session]) if len(records.coded) else 0
         return len(records.ends)
@@ -190,7 +190,7 @@ class _Sessions:
         return is_end
 
 
-def _ended(state: NDArray[np.int64], buffer: NDArray[np.uint8]) -> bytes | None:
+def ended(state: NDArray[np.int64], buffer: NDArray[np.uint8]) -> bytes | None:
     """Return the bytes of an encoder whose value has the most zeros at its end; None if the buffer was too small."""
     low, size = int(state[0]), int(state[1])
     for n in range(32, 0, -8):

@@ -1,0 +1,144 @@
+"""Plans as bytes.
+
+For each column, in the order of coding, numbers of `packing.pack_signed_numbers`::
+
+    mask · modulus · lowest · bias · shift · start · rate
+    number of terms, for each: column · lag · other · other lag · factor
+    number of contexts, for each: number of features, for each: kind · column · lag · shift
+    number of edges · edges as differences
+    number of leaves
+
+Three further sequences have, for the leaves of all columns, the gap before each (before the first of a column: its
+start), the widths less 1, and the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from narrows.codec.columns.packing import pack_signed_numbers, take_signed_numbers
+from narrows.codec.columns.plan import MOST_CONTEXTS, ColumnPlan, Feature, Kind, Term
+from narrows.codec.columns.trees import MOST_WEIGHT, Leaves
+from narrows.codec.fields.leb128 import NumberReader
+from narrows.errors import CorruptArchiveError
+
+__all__ = ["MOST_COLUMNS", "pack_plans", "take_plans"]
+
+MOST_COLUMNS = 1 << 17
+MOST_RATE = 1 << 11
+_MOST_NUMBERS = 1 << 26
+_MOST_TERMS, _MOST_FEATURES, _MOST_LAG, _MOST_SHIFT = 64, 8, 16, 62
+
+
+def pack_plans(plans: Sequence[ColumnPlan]) -> bytes:
+    """Return plans as bytes."""
+    numbers: list[int] = [len(plans)]
+    gaps: list[int] = []
+    for plan in plans:
+        numbers += [plan.mask, plan.modulus, plan.lowest, plan.bias, plan.shift, plan.start, plan.rate]
+        numbers.append(len(plan.terms))
+        for term in plan.terms:
+            numbers += [term.column, term.lag, term.other, term.other_lag, term.factor]
+        numbers.append(len(plan.contexts))
+        for context in plan.contexts:
+            numbers.append(len(context))
+            for one in context:
+                numbers += [one.kind, one.column, one.lag, one.shift]
+        numbers += [len(plan.edges), *(b - a for a, b in pairwise([0, *plan.edges]))]
+        starts, widths = plan.leaves.starts.tolist(), plan.leaves.widths.tolist()
+        numbers.append(len(starts))
+        ends = [start + width for start, width in zip(starts, widths, strict=True)]
+        gaps += [start - end for start, end in zip(starts, [0, *ends[:-1]], strict=True)]
+    widths = np.concatenate([plan.leaves.widths for plan in plans]) - 1 if plans else np.zeros(0, np.int64)
+    weights = np.concatenate([plan.leaves.weights for plan in plans]) if plans else np.zeros(0, np.int64)
+    return b"".join(map(pack_signed_numbers, (numbers, gaps, widths, weights)))
+
+
+class _Numbers:
+    """Takes numbers of a list one after the other."""
+
+    def __init__(self, numbers: list[int]) -> None:
+        self._numbers, self._at = numbers, 0
+
+    def one(self, lowest: int, highest: int) -> int:
+        found = self._numbers[self._at] if self._at < len(self._numbers) else lowest - 1
+        self._at += 1
+        if not lowest <= found <= highest:
+            raise CorruptArchiveError(f"A plan of columns is damaged: a number is not in {lowest:,} to {highest:,}.")
+        return found
+
+    def signed(self) -> int:
+        return self.one(-(1 << 62), 1 << 62)
+
+    def finish(self) -> None:
+        if self._at != len(self._numbers):
+            raise CorruptArchiveError(f"A plan of columns has {len(self._numbers) - self._at:,} numbers too many.")
+
+
+def take_plans(reader: NumberReader) -> list[ColumnPlan]:
+    """Return the plans of `pack_plans`.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If they are damaged.
+    """
+    head, gaps, widths, weights = (_Numbers(take_signed_numbers(reader, _MOST_NUMBERS)) for _ in range(4))
+    n = head.one(0, MOST_COLUMNS)
+    plans = [_plan(k, n, head, (gaps, widths, weights)) for k in range(n)]
+    for numbers in (head, gaps, widths, weights):
+        numbers.finish()
+    return plans
+
+
+def _plan(k: int, n: int, head: _Numbers, of_leaves: Sequence[_Numbers]) -> ColumnPlan:
+    mask, modulus, lowest = head.one(-1, k - 1), head.one(0, 1 << 62), head.signed()
+    bias, shift, start, rate = head.signed(), head.one(0, _MOST_SHIFT), head.signed(), head.one(0, MOST_RATE)
+    terms = [_term(k, n, head) for _ in range(head.one(0, _MOST_TERMS))]
+    contexts = [
+        tuple(_feature(k, n, head) for _ in range(head.one(0, _MOST_FEATURES)))
+        for _ in range(head.one(1, MOST_CONTEXTS))
+    ]
+    edges, edge = [], 0
+    for _ in range(head.one(0, 255)):
+        edges.append(edge := edge + head.signed())
+    leaves = _leaves(head.one(1, 1 << 16), *of_leaves)
+    return ColumnPlan(leaves, contexts, terms, bias, shift, modulus, lowest, mask, start, edges, rate)
+
+
+def _source(k: int, n: int, head: _Numbers, lowest: int = 0) -> tuple[int, int]:
+    column, lag = head.one(lowest, n - 1), head.one(0, _MOST_LAG)
+    if column >= k and not lag:
+        raise CorruptArchiveError(f"Column {k} of a plan needs column {column}, which is coded later.")
+    return column, lag
+
+
+def _term(k: int, n: int, head: _Numbers) -> Term:
+    column, lag = _source(k, n, head)
+    other, other_lag = _source(k, n, head, -1)
+    return Term(column, lag, head.signed(), other, other_lag)
+
+
+def _feature(k: int, n: int, head: _Numbers) -> Feature:
+    kind = Kind(head.one(0, max(Kind)))
+    if kind == Kind.PREDICTION:
+        column, lag = head.one(0, n - 1), head.one(0, 0)
+    else:
+        column, lag = _source(k, n, head)
+    shift = head.one(1, 1 << 31) if kind == Kind.REMAINDER else head.one(0, _MOST_SHIFT)
+    return Feature(kind, column, lag, shift)
+
+
+def _leaves(n: int, gaps: _Numbers, widths: _Numbers, weights: _Numbers) -> Leaves:
+    starts, sizes, end = [], [], 0
+    for i in range(n):
+        starts.append(end + (gaps.one(0, 1 << 62) if i else gaps.signed()))
+        sizes.append(1 + widths.one(0, (1 << 32) - 1))
+        end = starts[-1] + sizes[-1]
+        if end > 1 << 62:
+            raise CorruptArchiveError("A plan of columns is damaged: its leaves are too wide.")
+    found = [weights.one(0, MOST_WEIGHT) for _ in range(n)]
+    return Leaves(np.array(starts, np.int64), np.array(sizes, np.int64), np.array(found, np.uint8))
