@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from narrows.archive.restore import restore
     from narrows.archive.trials import try_qualities
     from narrows.estimators.autoencoder import Autoencoder
+    from narrows.estimators.byte_model import ByteModel
     from narrows.estimators.classifier import AutoencoderClassifier
     from narrows.estimators.loading import load
     from narrows.estimators.recipes import recipe
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Autoencoder",
     "AutoencoderClassifier",
+    "ByteModel",
     "Training",
     "__version__",
     "compress",
@@ -53,6 +55,7 @@ logging.getLogger("narrows").addHandler(logging.NullHandler())  # what is logged
 _HOMES = {
     "Autoencoder": "narrows.estimators.autoencoder",
     "AutoencoderClassifier": "narrows.estimators.classifier",
+    "ByteModel": "narrows.estimators.byte_model",
     "Training": "narrows.training",
     "compress": "narrows.archive.compress",
     "evaluate": "narrows.evaluation.metrics",

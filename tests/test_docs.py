@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 GENERATIVE = (ROOT / "docs" / "generative.md").read_text()
 COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
+MEASURED = ("documents", "classics", "generative", "maps")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -59,7 +60,9 @@ def quick(line: str, more: str = "--epochs 1") -> list[str]:
     line = re.sub(r"residual__epochs=\d+", "residual__epochs=1", line)
     verb, *arguments = shlex.split(re.sub(r"--importance-samples \d+", "--importance-samples 5", line))
     assert verb == "narrows"
-    return arguments if arguments[0] != "train" else [*arguments, *more.split()]  # what is said last counts
+    if arguments[0] != "train" or "--recipe bytes" in line:
+        return arguments
+    return [*arguments, *more.split()]  # what is said last counts
 
 
 @pytest.mark.usefixtures("few_digits", "coarse_pictures")
@@ -101,6 +104,20 @@ def test_the_commands_and_the_python_on_new_records_run(tmp_path: Path, monkeypa
     for block in snippets(GENERATIVE, "python"):
         exec(compile(block.replace("mnist", "digits"), "generative.md", "exec"), names)
     assert names["images"].shape == (64, 8, 8)
+
+
+@pytest.mark.usefixtures("few_digits", "coarse_pictures")
+def test_the_commands_and_the_python_on_maps_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
+    text = (ROOT / "docs" / "maps.md").read_text()
+    for line in "".join(snippets(text, "sh")).splitlines():
+        result = CliRunner().invoke(main, quick(line, "--epochs 1 --limit 60"))
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+    names: dict[str, Any] = {"narrows": narrows}
+    (block,) = snippets(text, "python")
+    exec(compile(block, "maps.md", "exec"), names)
+    assert names["page"].startswith("<!doctype html>")
 
 
 @pytest.fixture
@@ -222,7 +239,8 @@ def test_the_commands_on_series_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(Path("night.csv").read_text().splitlines()) == 1 + 8 * 6
 
 
-def test_the_python_on_text_runs() -> None:
+def test_the_python_on_text_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for block in snippets((ROOT / "docs" / "text.md").read_text(), "python"):
         exec(compile(block, "text.md", "exec"), names)
@@ -235,9 +253,8 @@ def test_the_commands_on_text_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     Path("people.csv").write_text("id,name\n" + "".join(f"{i},name{i}\n" for i in range(40)))
     for block in snippets((ROOT / "docs" / "text.md").read_text(), "sh"):
         for line in block.splitlines():
-            result = CliRunner().invoke(
-                main, quick(line, "--epochs 1 --set network=dense --set network__embedding=4 --latent 4")
-            )
+            options = "--epochs 1 --set network=dense --set network__embedding=4 --latent 4"
+            result = CliRunner().invoke(main, quick(line, options))
             assert result.exit_code == 0, f"{line}\n{result.output}"
     assert len(Path("two.txt").read_text().splitlines()) == 2
 
@@ -279,13 +296,13 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_recipes_and_settings_in_the_docs_exist(page: Path) -> None:
     text = page.read_text()
-    assert set(re.findall(r"--recipe ([\w-]+)", text)) <= set(RECIPES)
+    assert set(re.findall(r"--recipe ([\w-]+)", text)) <= {*RECIPES, "bytes"}
     for name, changes in re.findall(r'narrows\.recipe\("([\w-]+)"([^)]*)\)', text):
         settings = dict(re.findall(r"(\w+)=([^,\s]+)", changes))
         RECIPES[name]().set_params(**{key: json.loads(value) for key, value in settings.items()})
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/documents.md", "docs/classics.md", "docs/generative.md"])
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}.md" for name in MEASURED)])
 def test_numbers_are_the_measured_ones(page: str) -> None:
     documents = _load(ROOT / "bench" / "documents.py")
     text = (ROOT / page).read_text()

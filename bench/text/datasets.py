@@ -20,7 +20,8 @@ LOGS = ("Android", "Apache", "HPC", "Hadoop", "Linux", "Spark", "Windows", "Zook
 
 
 def _lines(data: bytes) -> list[bytes]:
-    return data.removesuffix(b"\n").split(b"\n")
+    """Return lines, without carriage returns, which the last line of some logs lacks."""
+    return data.replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\n")
 
 
 def _names() -> list[bytes]:

@@ -17,7 +17,9 @@ from narrows.archive.layout import CRC_BYTES, Block, BlockType, Coding
 from narrows.archive.metadata import Metadata
 from narrows.archive.records import Payload, ResidualPayload, checksum, max_payload_bytes, parse_records
 from narrows.codec.residual.chunk import decode_chunk
+from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_bound import ErrorBound
+from narrows.codec.text.chunk_groups import CodedTexts
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["PIECE_RECORDS", "Chunk", "chunk_block", "chunk_bytes", "pieces_within", "read_chunk", "read_records"]
@@ -137,13 +139,18 @@ class Chunk:
     def __init__(self, payload: Payload, n_records: int, codec: Codec, metadata: Metadata, first: int) -> None:
         self._checksums, self._codec, self._quality = payload.checksums, codec, metadata.position
         self._n_records, self._first, self._group = n_records, first, metadata.group_records
-        self._metadata, self._residual, self._has_code = metadata, payload.residual, payload.coded is not None
+        self._metadata, self._residual = metadata, payload.residual
+        self._has_code = payload.coded is not None and not payload.is_beside
         self._symbols = np.empty((n_records, 0), np.int32)
         self._restored: npt.NDArray[Any] | None = None  # all records, if the chunk has a residual without groups
+        self._texts: CodedTexts | None = None  # if the texts of the chunk are coded with a model of bytes
         with self._damage_named(0, n_records):
-            if payload.coded is not None:
+            if payload.coded is not None and self._has_code:
                 self._symbols = codec.qualities[self._quality].entropy.decode(payload.coded, n_records)
-            if payload.residual is not None and not payload.residual.kind.has_groups:
+            if payload.residual is not None and payload.residual.kind.has_texts:
+                group = 1 if payload.residual.kind == Kind.TEXTS_ALONE else self._group
+                self._texts = CodedTexts(payload.residual.data, (n_records, *metadata.record_shape), group)
+            elif payload.residual is not None and not payload.residual.kind.has_groups:
                 self._restored = self._with_residual(payload.residual, slice(0, n_records))
 
     def __len__(self) -> int:
@@ -152,12 +159,17 @@ class Chunk:
     def restore(self, records: Sequence[int]) -> npt.NDArray[Any]:
         """Return records, by their indices within the chunk; only the groups that contain them are decoded.
 
+        A few texts that a model of bytes codes are decoded without the rest of their group, whose checksum is not
+        verified then; that of the chunk is.
+
         Raises
         ------
         CorruptArchiveError
             If the checksum of a group's restored records is wrong.
         """
         chosen = np.asarray(records)
+        if self._texts is not None and len(chosen) < self._group:
+            return self._some_texts(chosen)
         if isinstance(records, range) and abs(records.step) <= self._group:
             start, high = int(chosen.min()) // self._group * self._group, int(chosen.max())
             groups = self._groups(start, min(len(self), high - high % self._group + self._group))
@@ -170,8 +182,18 @@ class Chunk:
             result[inside] = group[chosen[inside] - start]
         return result
 
+    def _some_texts(self, chosen: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Return texts by their indices."""
+        model = self._codec.texts
+        if self._texts is None or model is None:
+            raise CorruptArchiveError("A chunk is coded with a model of bytes, but the archive's model is none.")
+        with self._damage_named(int(chosen.min(initial=0)), int(chosen.max(initial=0)) + 1):
+            return self._texts.decode(model, chosen.tolist())
+
     def _with_residual(self, residual: ResidualPayload, records: slice) -> npt.NDArray[Any]:
         """Return records within the archive's error bound: whole groups if the residual has groups, otherwise all."""
+        if self._texts is not None:
+            return self._some_texts(np.arange(records.start, records.stop))
         metadata = self._metadata
         decoded = self._codec.decode(self._symbols[records], self._quality) if self._has_code else None
         return decode_chunk(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from narrows.codec.entropy_models.contract import Coded
 from narrows.codec.residual.causal import FrozenCausal
+from narrows.codec.text.frozen import FrozenBytes
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
@@ -67,6 +68,10 @@ class Codec(Protocol):
     def causal(self) -> FrozenCausal | None:
         """The network that codes residuals, if there is one."""
 
+    @property
+    def texts(self) -> FrozenBytes | None:
+        """The model of bytes that codes texts, if there is one; it then has no qualities."""
+
     def decode(self, symbols: npt.NDArray[np.int32], quality: int) -> npt.NDArray[Any]:
         """Decode the symbols (n, D) to records (n, *shape)."""
 
@@ -88,7 +93,7 @@ class Encoder(Protocol):
 
     @property
     def trained_bound(self) -> int | None:
-        """The bound that the network of residuals was trained for; None without a network."""
+        """The bound that the network of residuals was trained for; None without a network, or for rounded pixels."""
 
     @property
     def needs_psnr(self) -> bool:

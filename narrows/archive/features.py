@@ -28,6 +28,8 @@ class Feature(IntFlag):
     GROUPS = 1 << 7  # a causal network codes groups of records one by one
     READINGS = 1 << 8  # decimals are as they are after their texts were read
     EXCEPTIONS = 1 << 9  # some values of decimals are none
+    BYTE_MODEL = 1 << 10  # texts are coded with a model of bytes
+    LABELS = 1 << 11  # chunks have labels, in blocks of their own
 
 
 READ = (
@@ -41,6 +43,8 @@ READ = (
     | Feature.TEXT
     | Feature.READINGS
     | Feature.EXCEPTIONS
+    | Feature.LABELS
+    | Feature.BYTE_MODEL
 )
 """The features that this reader supports."""
 
@@ -55,6 +59,8 @@ _NEEDED_BY = {
     Feature.TEXT: "text",
     Feature.READINGS: "readings",
     Feature.EXCEPTIONS: "exceptions",
+    Feature.LABELS: "labels",
+    Feature.BYTE_MODEL: "byte_model",
 }
 """The metadata entry that requires a feature, unless it is null."""
 
@@ -69,6 +75,8 @@ _NAMES = {
     Feature.TEXT: "text",
     Feature.READINGS: "readings of decimals",
     Feature.EXCEPTIONS: "exceptions from decimals",
+    Feature.LABELS: "labels",
+    Feature.BYTE_MODEL: "a model of bytes",
 }
 
 

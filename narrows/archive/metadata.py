@@ -25,10 +25,14 @@ from narrows.codec.residual.grouped import GROUP_BYTES
 from narrows.errors import CorruptArchiveError
 
 __all__ = [
+    "BYTE_MODEL",
     "CODED_GROUPS",
+    "KEEP_CODES",
+    "LABELS",
     "MODEL_FILE",
     "NO_MODEL",
     "PARTS",
+    "ROUNDED",
     "Metadata",
     "bounded_chunk_records",
     "coded_group_records",
@@ -40,10 +44,16 @@ __all__ = [
 
 MODEL_FILE = "model_file"
 """Entry of archives that contain a part of a model: the first digits of the hash of the model file's codec."""
+ROUNDED = "rounded"
+"""Entry of archives whose pixels were rounded to levels before they were coded losslessly."""
 PARTS = 1
 """The entry ``parts`` of archives with a model in parts."""
 CODED_GROUPS = "coded_groups"
 """The entry of archives whose causal network codes groups of records one by one; its value is 1."""
+LABELS, KEEP_CODES = "labels", "keep_codes"
+"""Entries of archives whose chunks have labels, and of those that keep codes for search; their value is 1."""
+BYTE_MODEL = "byte_model"
+"""The entry of archives whose texts a model of bytes codes; its value is the number of records of a coded group."""
 NO_MODEL = "0" * 64
 """The model of an archive of a field, which has none."""
 MAX_AXES = 31  # of a record
@@ -120,6 +130,20 @@ class Metadata:
         return self.group_records if self.more.get(CODED_GROUPS) is not None else None
 
     @property
+    def text_group(self) -> int | None:
+        """The number of records of a group that a model of bytes codes; None if there is no such model.
+
+        Raises
+        ------
+        CorruptArchiveError
+            If there can be no such groups.
+        """
+        group = self.more.get(BYTE_MODEL)
+        if group is None or (type(group) is int and group in {1, self.group_records}):
+            return group
+        raise CorruptArchiveError(f"its metadata declare groups of {group!r:.20} texts")
+
+    @property
     def position(self) -> int:
         """Index of the quality in the codec that reads the archive: a codec in parts has one quality."""
         return self.quality if self.parts is None else 0
@@ -149,6 +173,16 @@ class Metadata:
         return None if found is None else found if isinstance(found, dict) else {"texts": found}
 
     @property
+    def has_labels(self) -> bool:
+        """Whether chunks have labels."""
+        return self.more.get(LABELS) is not None
+
+    @property
+    def keeps_codes(self) -> bool:
+        """Whether chunks whose residuals need no code contain it nevertheless."""
+        return self.more.get(KEEP_CODES) is not None
+
+    @property
     def is_series(self) -> bool:
         """Whether the records, or the slices of a field, are parts of series."""
         return self.more.get("record") == "series" or "series" in self.more
@@ -160,6 +194,16 @@ class Metadata:
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             return None
         return float(value)
+
+    @property
+    def rounding_weight(self) -> float | None:
+        """How much squared error a bit was worth where pixels were rounded to levels; None if they were not."""
+        found = self.more.get(ROUNDED)
+        if found is None:
+            return None
+        weight: Any = found.get("weight") if isinstance(found, dict) else None
+        is_weight = type(weight) in {int, float} and 0 <= weight <= sys.float_info.max
+        return float(weight) if is_weight else 0.0
 
     def entry(self, name: str) -> Any:
         """Return an entry that a layout may have; None if there is none."""

@@ -167,9 +167,9 @@ def codec_of(model: Any) -> Codec:
         If it is not a model.
     """
     if isinstance(model, str | os.PathLike):
-        from narrows.codec import read_frozen
+        from narrows.codec.model_file import read_codec
 
-        return cast("Codec", read_frozen(model))
+        return cast("Codec", read_codec(model))
     if isinstance(model, PartedCodec):
         return model
     if all(hasattr(model, name) for name in ("digest", "blob", "qualities", "decode")):
@@ -215,6 +215,8 @@ def _named(codec: Codec, metadata: Metadata) -> Codec | None:
     None if there is no such codec. Only archives with an error bound contain the residual model.
     """
     if codec.digest == metadata.model:
+        if isinstance(codec, PartedCodec) and codec.is_of_bytes:
+            return codec.of_shape(metadata.record_shape)
         return codec
     with_causal = metadata.max_error is not None
     if metadata.parts is not None:

@@ -21,7 +21,7 @@ class NoModel:
         The archive's metadata.
     """
 
-    digest, blob, n_symbols, qualities, causal = NO_MODEL, b"", 1, (), None
+    digest, blob, n_symbols, qualities, causal, texts = NO_MODEL, b"", 1, (), None, None
 
     def __init__(self, metadata: Metadata) -> None:
         self.shape: tuple[int, ...] = metadata.record_shape

@@ -13,6 +13,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
+from narrows.archive.text_yardsticks import pays_after, yardsticks_of_text
 from narrows.archive.way import Way, way_name
 from narrows.archive.yardsticks import Yardstick, yardsticks_of
 from narrows.codec.kernels import kernels_used
@@ -75,8 +76,8 @@ class Summary:
         Whether the model was trained with a fill value.
     chunks_kept : dict of str to int
         With an error bound, the number of chunks written by this call for each encoding: ``code and rest`` (symbols and
-        residuals), residuals predicted from ``neighbours`` or by the model's ``network``, texts as ``bytes``,
-        ``zstd``, or ``plain`` bytes. Empty without a bound.
+        residuals), residuals predicted from ``neighbours`` or by the model's ``network``, texts as ``bytes``, or with
+        a model of bytes as ``texts in groups`` or ``texts alone``, ``zstd``, or ``plain`` bytes. Empty without a bound.
     is_same_text : bool or None
         Whether a CSV file that was compressed losslessly is restored byte for byte; otherwise as the same values in
         another text. None for other data.
@@ -123,6 +124,10 @@ class Summary:
     some_of: int | None = field(default=None, repr=False)
     """How many there are of these; None: `total_records`."""
     are_images: bool = field(default=False, repr=False)
+    are_texts: bool = field(default=False, repr=False)
+    """Whether the sample consists of lines that a model of bytes has coded."""
+    fixed_bytes: int = field(default=0, repr=False)
+    """Of such an archive, the bytes of header and index."""
 
     @property
     def bytes_per_record(self) -> float:
@@ -156,7 +161,9 @@ class Summary:
         is_exact = self.max_error == 0
         psnr = None if is_exact else self.psnr_db
         found: list[Yardstick] = []
-        if self.some is not None and (is_exact or psnr is not None):
+        if self.are_texts:
+            found = yardsticks_of_text(self.sample, self.raw_bytes)
+        elif self.some is not None and (is_exact or psnr is not None):
             peak = 255.0 if self.is_of_bytes else self._range
             bound = None if self.ways else self.error_bound
             how: dict[str, Any] = {"are_images": self.are_images, "error_bound": bound, "peak": peak}
@@ -182,6 +189,10 @@ class Summary:
         if self.rival is None:
             return None
         embedded = self.model_bytes if self.model_embedded else 0
+        if self.are_texts:
+            each = (self.n_bytes - embedded - self.fixed_bytes) / self.total_records
+            others = list(self.yardsticks)
+            return pays_after(self.model_bytes, self.fixed_bytes, each, self.total_records, others)
         saved = (self.rival.n_bytes - (self.n_bytes - embedded)) / self.total_records
         return math.ceil(self.model_bytes / saved) if saved > 0 else None
 
@@ -202,7 +213,7 @@ class Summary:
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values; an infinite expected PSNR becomes None."""
         values = asdict(self)
-        for name in ("sample", "some", "some_of", "are_images"):
+        for name in ("sample", "some", "some_of", "are_images", "are_texts", "fixed_bytes"):
             del values[name]
         values["yardsticks"] = [asdict(one) for one in self.yardsticks]
         computed = ("bytes_per_record", "ratio_to_raw", "zstd_bytes", "ratio_to_zstd", "pays_after")

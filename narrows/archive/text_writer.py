@@ -32,7 +32,7 @@ from narrows.io.files import as_path, naming_output, replacing
 from narrows.io.progress import Progress
 from narrows.numerics.pool import Pool
 
-__all__ = ["compress_texts"]
+__all__ = ["compress_texts", "with_long_records"]
 
 _GROUP_RECORDS = 256
 _MOST_PADDED, _FEW_VALUES, _MOST_LENGTH = 4, 1 << 20, 1 << 16
@@ -66,7 +66,7 @@ def compress_texts(
     warned : tuple of NarrowsWarning
         Warnings for the summary.
     """
-    source = _with_long_records(source)
+    source = with_long_records(source)
     assert source.text is not None, "the source has texts"
     records, texts = np.asarray(source.values), ArchivedTexts.of(source.text)
     metadata = _metadata(source, texts)
@@ -76,7 +76,8 @@ def compress_texts(
     target = Path(os.path.realpath(as_path(path)))
     with naming_output(os.fspath(path)), replacing(target, force=force) as file, Pool(threads) as pool:
         file.write(header)
-        blocks = BlockWriter(file, header, len(header))
+        copied = header if len(starts) > 1 else b""  # for a single chunk, a copy would save nothing
+        blocks = BlockWriter(file, copied, len(header))
         for column in texts.blocks():
             blocks.column(*column)
         for chunk in pool.map(encode, starts, chunk_bytes(metadata)):
@@ -91,7 +92,7 @@ def compress_texts(
     return _summary(path, source, n_bytes, kinds, tuple(warnings.values()))
 
 
-def _with_long_records(source: Source) -> Source:
+def with_long_records(source: Source) -> Source:
     """Return texts as one record each, if their records then do not take much more memory than the texts."""
     pieces = source.text
     assert pieces is not None, "the source has texts"

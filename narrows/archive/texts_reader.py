@@ -27,7 +27,9 @@ _PIECE_RECORDS = 4096
 class TextsArchive(Archive, entry="text"):
     """An archive of texts. Its items are the texts, as `str`; bytes that are no UTF-8 are as PEP 383 has them.
 
-    ``archive.read()`` is the list of all texts, ``archive[5]`` is one, and ``archive[100:200]`` are a hundred.
+    ``archive.read()`` is the list of all texts, ``archive[5]`` is one, and ``archive[100:200]`` are a hundred. A few
+    texts that a model of bytes codes are returned after the checksum of their chunk was verified, but not that of their
+    group.
     """
 
     items: TextLayout

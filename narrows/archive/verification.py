@@ -21,6 +21,7 @@ from narrows.archive.header import (
     unfinished_append,
 )
 from narrows.archive.index import parse_index
+from narrows.archive.labels import problems_of_labels
 from narrows.archive.layout import (
     BLOCK_BYTES,
     CRC_BYTES,
@@ -49,12 +50,13 @@ Placed = tuple[int, Block]
 
 
 class Found(NamedTuple):
-    """The intact content of an archive; `models` are the payloads of its MODEL blocks."""
+    """What is intact: payloads of MODEL blocks, chunks, and offsets of LABELS blocks by their first records."""
 
     header: Header
     models: list[bytes]
     chunks: list[Placed]
     report: Report
+    labels: dict[int, int]
 
 
 def verify(path: str | os.PathLike[str], *, model: Any = None, threads: int | None = None) -> Report:
@@ -124,7 +126,7 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
     if isinstance(items, Windows) and declared not in {None, items.n_windows}:
         what = f"it has {declared:,} windows, but its series consist of {items.n_windows:,}"
         problems.append(Problem(source.size, what))
-    problems += problems_of_series(source, header, scanned)
+    problems += [*problems_of_series(source, header, scanned), *problems_of_labels(source, scanned)]
     lost = _gaps(chunks, problems, declared)
     problems += _missing(lost, problems, source.size)
     _check_end(source, header, _model_offsets(scanned, header), chunks, problems)
@@ -140,7 +142,8 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
         largest_error=_largest_error(source, header, chunks),
         unit=items.unit,
     )
-    return Found(header, models, chunks, report)
+    labels = {block.first: offset for offset, block, is_whole in scanned if is_whole and block.type == BlockType.LABELS}
+    return Found(header, models, chunks, report, labels)
 
 
 def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems: list[Problem]) -> int:
@@ -162,7 +165,7 @@ def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems
 
 
 def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> float | None:
-    if header.metadata.max_error is None:
+    if header.metadata.max_error is None or header.metadata.rounding_weight is not None:
         return None
     if header.metadata.field is not None:
         return max((largest_block_error(source, at + BLOCK_BYTES) for at, _ in chunks), default=0.0)

@@ -24,6 +24,7 @@ from narrows.archive.chunks import chunk_bytes
 from narrows.archive.contract import Codec
 from narrows.archive.growing import growing
 from narrows.archive.header import Header, naming, read_header, read_whole_index
+from narrows.archive.labels import Label
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Layout
@@ -80,6 +81,8 @@ class Writer:
         A value that is kept exactly within the bound.
     parts_of : ArchivedSeries or ArchivedTexts, optional
         The series that the records are windows of, or the texts that they are pieces of; their columns are stored.
+    copies_header : bool
+        Store a copy of the header in the index of a new archive, by which it can be read if the header is damaged.
     threads : int, optional
         How many threads encode chunks, by default as many as CPUs that the process may use. The file does not depend on
         it.
@@ -123,9 +126,10 @@ class Writer:
         group_records: int | None = None,
         fill_value: float | None = None,
         parts_of: ArchivedSeries | ArchivedTexts | None = None,
+        copies_header: bool = True,
         threads: int | None = None,
     ) -> None:
-        if not 0 <= quality < len(codec.qualities):
+        if codec.texts is None and not 0 <= quality < len(codec.qualities):
             raise InvalidParameterError(f"The 'quality' must be from 0 to {len(codec.qualities) - 1}. Got {quality!r}.")
         self.path, self._codec, self._quality, self._fill_value = os.fspath(path), codec, quality, fill_value
         self.n_records = self.n_added = self.n_bytes = 0
@@ -141,7 +145,7 @@ class Writer:
                 self.metadata, self._blocks, self.n_records = self._open_old(embed_model, metadata or {})
             else:
                 self.metadata = new_metadata(codec, quality, chunk_records, group_records, metadata or {})
-                self._blocks = self._open_new(embed_model, force)
+                self._blocks = self._open_new(embed_model, force, copies_header)
                 for column in () if parts_of is None else parts_of.blocks():
                     self._blocks.column(*column)
             self._stack = self._stack.pop_all()
@@ -158,6 +162,7 @@ class Writer:
         names: Sequence[str] | None = None,
         *,
         records: npt.NDArray[Any] | None = None,
+        labels: Sequence[Label] | None = None,
     ) -> None:
         """Add records.
 
@@ -171,6 +176,8 @@ class Writer:
             The original records. Required if the archive has a `max_error`.
         names : sequence of str, optional
             Relative file names of the records, with ``/`` between folders; empty for a record without a name.
+        labels : sequence of int, str or None
+            Their labels; required if the metadata have the entry ``labels``, and refused otherwise.
 
         Raises
         ------
@@ -185,6 +192,11 @@ class Writer:
                 "An archive with a 'max_error' needs the original 'records', of the same shape as the restored ones, "
                 f"{restored.shape}. Got {None if records is None else records.shape}."
             )
+        if (labels is not None) != self.metadata.has_labels or (labels is not None and len(labels) != len(symbols)):
+            raise ShapeMismatchError(
+                f"There must be {'one label' if self.metadata.has_labels else 'no label'} for each of the "
+                f"{len(symbols):,} records. Got {'none' if labels is None else f'{len(labels):,}'}."
+            )
         if names is not None:
             check_names(names)
         done = 0
@@ -197,6 +209,7 @@ class Writer:
                 held.records.append((np.array(records[part]), np.array(restored[part])))
             held.symbols.append(np.array(symbols[part], np.int32))
             held.names.extend([""] * more if names is None else names[part])
+            held.labels.extend([] if labels is None else labels[part])
             done += more
             if len(held) == self.metadata.chunk_records:
                 self._finish_chunk()
@@ -279,6 +292,8 @@ class Writer:
             needs = coded.needs if isinstance(self._codec, PartedCodec) else Needs.NOTHING
             with naming_output(self.path):
                 self._add_parts(self.needed | needs)
+                if coded.labels is not None:
+                    self._blocks.labels(coded.labels, coded.first, coded.n_records)
                 self._blocks.records(coded.payload, coded.first, coded.n_records, coded.coding, needs)
             self._pending.popleft()
             if coded.encoding is not None:
@@ -287,14 +302,14 @@ class Writer:
 
     # -------------------------------------------------------------------------------------------------------- opening
 
-    def _open_new(self, embed_model: bool, force: bool) -> BlockWriter:
+    def _open_new(self, embed_model: bool, force: bool, copies_header: bool) -> BlockWriter:
         path = as_path(self.path)
         check_output(path, force=force)
         header = pack_header(self.metadata.to_json())
         self._stack.enter_context(naming_output(self.path))
         file = self._stack.enter_context(replacing(Path(os.path.realpath(path)), force=force))
         file.write(header)
-        blocks = BlockWriter(file, header, len(header))
+        blocks = BlockWriter(file, header if copies_header else b"", len(header))
         if embed_model and not isinstance(self._codec, PartedCodec):
             if len(self._codec.blob) > MAX_MODEL_BYTES:
                 raise _too_large(self._codec.blob)

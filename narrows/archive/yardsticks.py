@@ -42,12 +42,15 @@ class Yardstick:
         PSNR of what it restores; None: lossless, or for own files what they are.
     is_equal : bool
         Whether its quality is that of the archive, so that bytes can be compared.
+    again : int or None
+        What as many records more would take, of compressors that learn from those before; None: as much.
     """
 
     name: str
     n_bytes: int
     psnr_db: float | None
     is_equal: bool = True
+    again: int | None = None
 
 
 def records_to_measure(values: NDArray[Any]) -> NDArray[Any]:

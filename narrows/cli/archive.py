@@ -48,7 +48,10 @@ WAYS = {
     "code and rest": "by the code and its residual",
     "neighbours": "by prediction from neighbours",
     "network": "by the residual model",
+    "levels": "pixels rounded to levels, by the residual model",
     "bytes": "byte by byte, from the text before",
+    "texts in groups": "with the model of bytes, in groups",
+    "texts alone": "with the model of bytes, each text alone",
     "zstd": "by zstd",
     "plain": "uncompressed",
 }
@@ -137,8 +140,13 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
         ("bytes", _bytes_each(found)),
         ("model", "none, and none is needed" if is_without else f"{found.model_id}, {_where(found)}"),
         *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
-        *([] if is_without else [("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}")]),
+        *(
+            []
+            if is_without or "byte_model" in metadata
+            else [("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}")]
+        ),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
+        *_rounded_rows(metadata),
         *_way_rows(found),
         *([] if metadata.get("fill_value") is None else [("fill value", f"{metadata['fill_value']}, kept exactly")]),
         *_series_rows(metadata),
@@ -212,6 +220,13 @@ def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> l
     if not dtype.startswith("float"):  # errors of whole numbers are whole numbers
         max_error, largest = int(max_error), int(largest)
     return [("kept", f"every value within {number(max_error)}; the largest error is {number(largest)}")]
+
+
+def _rounded_rows(metadata: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a row on the rounding of pixels, if they are rounded."""
+    if metadata.get("rounded") is None:
+        return []
+    return [("kept", "pixels rounded to a few levels, by their errors and their bytes")]
 
 
 def _text_rows(metadata: dict[str, Any], n_records: int) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from narrows.cli.compress_bytes import compress_bytes
 from narrows.cli.compress_field import compress_without_model
 from narrows.cli.compress_options import check_bound, check_model, check_options, check_values, choose, losses
 from narrows.cli.compressed import result_lines
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compress"]
 
+_ONLY_WRITTEN = {"append", "force", "labels", "keep_codes"}  # options that trials have no use for
 EPILOG = """
 --psnr DB makes the smallest archive that reaches this quality, by any way that the model has: one of its qualities,
 within a bound on the errors, or lossless. --bytes-per-record B makes the best archive of this size likewise. What
@@ -119,6 +121,17 @@ so that reading needs FILE.narrows alone.
     type=click.Choice(["field", "records"]),
     help="Without -m: whether DATA is one field over all axes, or records along the first axis.  [default: field]",
 )
+@click.option(
+    "--labels",
+    metavar="FILE|auto",
+    help="Store a label with each record, for `narrows search`: auto: those that come with DATA; or those in a .npy or "
+    "IDX file, or on the lines of a text.",
+)
+@click.option(
+    "--keep-codes",
+    is_flag=True,
+    help="With --max-error or --lossless: keep codes that restoring does not need, to search the archive.",
+)
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @data_options
 @threads_option
@@ -142,6 +155,8 @@ def compress(
     embed_model: bool,
     chunk_records: int | None,
     kind: str | None,
+    labels: str | None,
+    keep_codes: bool,
     append: bool,
     limit: int | None,
     reading: dict[str, Any],
@@ -169,17 +184,15 @@ def compress(
     check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
     check_model(
         model,
-        {**wanted, "overlap": overlap, "effort": effort or None, "chunk_records": chunk_records},
-        {"dry_run": dry_run, "embed_model": embed_model, "append": append},
+        {**wanted, "overlap": overlap, "effort": effort or None, "chunk_records": chunk_records, "labels": labels},
+        {"dry_run": dry_run, "embed_model": embed_model, "append": append, "keep_codes": keep_codes},
         kind=kind,
         is_bounded=lossless or max_error is not None,
     )
 
-    from narrows.archive.appending import check_chunk_records, check_together, metadata_of
+    from narrows.archive.appending import check_chunk_records
+    from narrows.archive.byte_model_writer import byte_model_of
     from narrows.archive.description import check_readable
-    from narrows.archive.quality import choose_quality
-    from narrows.cli.dry_run import print_trials
-    from narrows.codec import read_frozen
 
     # Refuse wrong options before PyTorch is loaded, which takes seconds.
     check_chunk_records(chunk_records, append=append)
@@ -197,22 +210,46 @@ def compress(
         return
     if append:
         check_readable(output)
+    asked: dict[str, Any] = {**wanted, "max_error": max_error, "lossless": lossless, "overlap": overlap}
+    asked["effort"] = effort
+    how = {**values, "embed_model": embed_model, "chunk_records": chunk_records, "append": append}
+    how |= {"labels": labels, "keep_codes": keep_codes}
+    writing: dict[str, Any] = {"force": force, "threads": threads}
+    printing: dict[str, Any] = {"dry_run": dry_run, "as_json": as_json, "quiet": quiet}
+    if (found := byte_model_of(model)) is not None:
+        given = {**asked, **how, "lossless": None}
+        reading |= {"limit": limit}
+        compress_bytes(data, output, found, model=model, reading=reading, given=given, **writing, **printing)
+        return
+    source = _source(
+        data, model, output, asked, {**reading, "limit": limit}, append=append, quiet=quiet, fill_value=fill_value
+    )
+    _compress(source, load_model(model, device), model, output, asked=asked, how=how | writing, **printing)
+
+
+def _source(
+    data: str,
+    model: str,
+    output: str,
+    asked: dict[str, Any],
+    reading: dict[str, Any],
+    *,
+    append: bool,
+    fill_value: float | None,
+    quiet: bool,
+) -> Source:
+    """Return the records, after checking what is asked for without PyTorch."""
+    from narrows.archive.appending import check_together, metadata_of
+    from narrows.archive.quality import choose_quality
+    from narrows.codec import read_frozen
+
     before = metadata_of(output) if append else None
-    bound = {"max_error": max_error, "lossless": lossless}
-    asked: dict[str, Any] = {**wanted, **bound, "overlap": overlap, "effort": effort}
     check_together(**asked, before=before)
     codec = read_frozen(model)
-    choose_quality(codec, quality=quality)
-    source = open_data(data, shape=codec.shape, limit=limit, quiet=quiet, **reading)
+    choose_quality(codec, quality=asked["quality"])
+    source = open_data(data, shape=codec.shape, quiet=quiet, **reading)
     choose(source, codec, asked, model=model, output=output, before=before, fill_value=fill_value)
-
-    loaded = load_model(model, device)
-    how = {**values, "embed_model": embed_model, "chunk_records": chunk_records, "threads": threads}
-    if dry_run:
-        print_trials(source, loaded, model, asked, as_json=as_json, quiet=quiet, **how)
-        return
-    how |= {"append": append, "force": force}
-    _compress(source, loaded, model, output, {**asked, **how}, as_json=as_json, quiet=quiet)
+    return source
 
 
 def _compress(
@@ -220,18 +257,25 @@ def _compress(
     loaded: Autoencoder,
     model: str,
     output: str,
-    options: dict[str, Any],
     *,
+    asked: dict[str, Any],
+    how: dict[str, Any],
+    dry_run: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Compress records with a model, and print the result."""
+    """Compress records with the model of an autoencoder, or try its qualities, and print the result."""
     from narrows.archive import inspect
     from narrows.archive.compress import compress as write
+    from narrows.cli.dry_run import print_trials
 
+    if dry_run:
+        tried = {name: value for name, value in how.items() if name not in _ONLY_WRITTEN}
+        print_trials(source, loaded, model, asked, as_json=as_json, quiet=quiet, **tried)
+        return
     # The summary contains the warnings.
     with through_file(output) as path, show_progress(quiet=quiet) as progress, recorded(held=True):
-        summary = write(source, path, model=loaded, **options, progress=progress)
+        summary = write(source, path, model=loaded, **asked, **how, progress=progress)
         made = inspect(path)
         named = replace(summary, path=output)
         lines = result_lines(named, source, model, made.fixed_bytes, made.n_chunks, quiet=quiet)

@@ -14,7 +14,9 @@ from narrows.cli.describe import kept_rows, taken_for, time_rows
 from narrows.cli.inputs import archive_file
 from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import READS_PIPE, Verb
+from narrows.cli.train_bytes import BYTES, about_bytes
 from narrows.errors import DataNotFoundError
+from narrows.io.model_file import read_model_file
 from narrows.model.describe import comparison_text, describe_chain, describe_settings, race_text, values_text
 
 if TYPE_CHECKING:
@@ -47,6 +49,10 @@ def info(*, file: str, layers: bool, as_json: bool, quiet: bool) -> None:
         from narrows.cli.archive import about
 
         facts, lines = about(path)
+    elif read_model_file(path, ())[0].get("kind") == BYTES:
+        if layers:
+            raise click.UsageError(f"--layers is for networks, and {path} is a model of bytes, which has none.")
+        facts, lines = about_bytes(path)
     else:
         from narrows.model.inspection import inspect
 

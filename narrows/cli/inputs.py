@@ -107,7 +107,8 @@ def load_model(path: str, device: str = "auto") -> Autoencoder:
 
     model = narrows.load(path, device=device)
     if model.kind != "autoencoder":
-        raise ModelFileError(f"This command needs the model of an autoencoder. {path} is the model of a {model.kind}.")
+        what = "a model of bytes" if model.kind == "bytes" else f"the model of a {model.kind}"
+        raise ModelFileError(f"This command needs the model of an autoencoder. {path} is {what}.")
     return cast("Autoencoder", model)
 
 

@@ -8,10 +8,11 @@ from narrows.cli.console import aligned, note, print_json, print_lines
 from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import Verb
 from narrows.errors import UnknownNameError
-from narrows.estimators.recipe_list import SUMMARIES
+from narrows.estimators.recipe_list import OF_BYTES, SUMMARIES
 
 __all__ = ["recipes"]
 
+_ALL = SUMMARIES | OF_BYTES
 _DOCUMENTS = (
     "Documents 0 to 4 are published tutorials on autoencoders that these recipes reproduce: 0 (TensorFlow),\n"
     "1 (lecture notes), 2 (Theano), 3 (compression), 4 (Keras). See docs/documents.md."
@@ -26,18 +27,22 @@ def recipes(*, name: str | None, as_json: bool, quiet: bool) -> None:
     """List the named autoencoders, or show the settings of the one called NAME."""
     if name is None:
         if as_json:
-            print_json({"recipes": SUMMARIES})
+            print_json({"recipes": _ALL})
         else:
-            print_lines(*aligned(list(SUMMARIES.items())))
+            print_lines(*aligned(list(_ALL.items())))
             note(f"\n{_DOCUMENTS}", quiet=quiet)
         return
-    if name not in SUMMARIES:
-        raise UnknownNameError("recipe", name, SUMMARIES)
+    if name not in _ALL:
+        raise UnknownNameError("recipe", name, _ALL)
+    if name in OF_BYTES:
+        from narrows.estimators.byte_model import ByteModel
 
-    from narrows.estimators.recipes import recipe  # imports PyTorch
-
-    settings = recipe(name).get_params(deep=False)
-    if as_json:
-        print_json({"name": name, "summary": SUMMARIES[name], "settings": {k: repr(v) for k, v in settings.items()}})
+        settings = vars(ByteModel())
     else:
-        print_lines(SUMMARIES[name], "", *aligned([(key, repr(value)) for key, value in settings.items()], indent=2))
+        from narrows.estimators.recipes import recipe  # imports PyTorch
+
+        settings = recipe(name).get_params(deep=False)
+    if as_json:
+        print_json({"name": name, "summary": _ALL[name], "settings": {k: repr(v) for k, v in settings.items()}})
+    else:
+        print_lines(_ALL[name], "", *aligned([(key, repr(value)) for key, value in settings.items()], indent=2))

@@ -18,6 +18,7 @@ from narrows.cli.log import tell
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import FLAGS, changes
+from narrows.cli.train_bytes import BYTES, train_bytes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.cli.warned import warnings_at_the_end
 from narrows.errors import NarrowsWarning, UnfinishedWarning, UnmeasuredWarning
@@ -105,6 +106,11 @@ def train(
             "training is complete. Use the model, or train again with --force."
         )
     _check_ending(output)
+    if name == BYTES:
+        given = {**flags, "valid": valid, "resume": resume or None}
+        how = {"force": force, "as_json": as_json, "quiet": quiet}
+        train_bytes(data, output, {"limit": limit, **reading}, settings, given, **how)
+        return
     model = _model(name, flags, settings, valid)
     check_file_output(output, force=force)
     _check_checkpoint(checkpoint, resume=resume, force=force)

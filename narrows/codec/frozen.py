@@ -108,6 +108,11 @@ class FrozenCodec:
         return self.qualities[0].entropy.n_symbols
 
     @property
+    def texts(self) -> None:
+        """The model of bytes, which codecs with a code have not."""
+        return
+
+    @property
     def causal(self) -> FrozenCausal | None:
         """The network that codes residuals; raises ModelFileError if it does not reproduce its stored digest."""
         with self._proving:

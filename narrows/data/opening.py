@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from narrows.data import named
 from narrows.data.arrays import check_values, open_array
-from narrows.data.formats import Format, Images, options_of
+from narrows.data.formats import Format, Images, Text, options_of
 from narrows.data.formats.advice import table_to_array
 from narrows.data.frames import is_frame, open_frame
 from narrows.data.series.sources import source_of_array
@@ -80,7 +80,8 @@ def open(  # noqa: A001
         Number of records to keep; only so many images are read.
     record : {"image", "series", "text", "vector"}, optional
         What a record is. "series": records are windows (n, steps) or (n, steps, channels) of series. By default the
-        shape decides, unless the format does. Models take records for this if their own `record` is "auto".
+        shape decides, unless the format does. With "text", a file whose name has another ending, and standard input,
+        are lines of text. Models take records for this if their own `record` is "auto".
     progress : callable, optional
         Called as `narrows.data.Progress` with activity, number done, total number and unit: with the bytes of each file
         while a named set is downloaded (``"downloading t10k-images-idx3-ubyte.gz"``), and with the records while more
@@ -119,7 +120,7 @@ def open(  # noqa: A001
     if isinstance(data, Source):
         source = data
     elif isinstance(data, str | os.PathLike):
-        source = _open_text_or_path(data, options, limit, progress)
+        source = _open_text_or_path(data, options, limit, progress, are_texts=record == "text")
         check_values(source.values, source.name)
     elif is_texts(data):
         source = texts_in_list(data, length=options.pop("length", None))
@@ -168,11 +169,13 @@ def _open_text_or_path(
     options: dict[str, Any],
     limit: int | None,
     progress: Progress | None,
+    *,
+    are_texts: bool = False,
 ) -> Source:
     name = os.fspath(data)
     if is_pipe(data):
         with from_standard_input() as path:
-            kind = _format_of(path, STANDARD_INPUT, is_piped=True)
+            kind = _format_of(path, STANDARD_INPUT, is_piped=True, are_texts=are_texts)
             return _reader(kind, options).open(path, STANDARD_INPUT, limit=limit, progress=progress)
     if isinstance(data, str) and named.is_named(data):
         _check_used(options, data, "named")  # before a download
@@ -191,7 +194,7 @@ def _open_text_or_path(
             if isinstance(data, str) and re.search(r"[*?\[]", data):
                 return _reader(Images, options).open_glob(path, name, limit=limit, progress=progress)
             raise _not_found(data, path)
-        kind = _format_of(path, name)
+        kind = _format_of(path, name, are_texts=are_texts)
         shown = name.rstrip("/\\") + "/" if path.is_dir() else name
         return _reader(kind, options).open(path, shown, limit=limit, progress=progress)
     except OSError as error:  # missing permission, a failing disk; our own errors pass
@@ -206,8 +209,11 @@ def _reader(kind: type[AnyFormat], options: dict[str, Any]) -> AnyFormat:
     return kind(**{option: value for option, value in options.items() if option in own})
 
 
-def _format_of(path: Path, name: str, *, is_piped: bool = False) -> type[Format]:
-    """Return the format of a file or folder: the first that recognises it; ``is_piped``: it is standard input."""
+def _format_of(path: Path, name: str, *, is_piped: bool = False, are_texts: bool = False) -> type[Format]:
+    """Return the format of a file or folder: the first that recognises it; ``is_piped``: it is standard input.
+
+    If records are to be texts, a file that no format recognises has one in each line.
+    """
     head = b""
     if not path.is_dir():
         if not path.is_file():
@@ -219,6 +225,8 @@ def _format_of(path: Path, name: str, *, is_piped: bool = False) -> type[Format]
     for kind in Format.registry.values():
         if kind.recognises(path, head):
             return kind
+    if are_texts and not path.is_dir() and kind_of(head.ljust(_HEAD, b"\0")) is None:
+        return Text
     if is_piped:
         raise _not_piped(head)
     reads = [kind.reads for kind in Format.registry.values()]

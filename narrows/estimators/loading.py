@@ -8,10 +8,13 @@ from typing import Any
 
 from sklearn.base import clone
 
+from narrows.codec.model_file import KIND_OF_BYTES
 from narrows.errors import ModelFileError, warn
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import RecordsEstimator
+from narrows.estimators.byte_model import ByteModel
 from narrows.estimators.classifier import AutoencoderClassifier
+from narrows.io.model_file import read_model_file
 from narrows.model.file import Unbuilt, read_model
 from narrows.model.unfinished import read_unfinished
 from narrows.numerics.surroundings import usual_settings
@@ -25,7 +28,7 @@ _KINDS: dict[str, type[RecordsEstimator]] = {kind.kind: kind for kind in (Autoen
 
 @usual_settings()
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
-    """Return the fitted estimator in a file: an `Autoencoder`, or an `AutoencoderClassifier`.
+    """Return the fitted estimator in a file: an `Autoencoder`, an `AutoencoderClassifier`, or a `ByteModel`.
 
     Parameters
     ----------
@@ -48,6 +51,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
         If the file is a checkpoint.
     """
     unfinished = None
+    if not is_checkpoint(path) and read_model_file(path, ())[0].get("kind") == KIND_OF_BYTES:
+        return ByteModel.read(path)
     if is_checkpoint(path):
         fitted, unfinished = read_unfinished(path)
     else:

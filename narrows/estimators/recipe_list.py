@@ -5,7 +5,10 @@ The lines are those of the functions in `narrows.estimators.recipes`; a test com
 
 from __future__ import annotations
 
-__all__ = ["SUMMARIES"]
+__all__ = ["OF_BYTES", "SUMMARIES"]
+
+OF_BYTES = {"bytes": "For lossless files of text: no network, but a sample of the texts that predicts their bytes."}
+"""The recipe that is no autoencoder; see `narrows.estimators.byte_model`."""
 
 SUMMARIES = {
     "auto": "Parts chosen by the kind and size of the data, tuned for good quality in short time.",
@@ -34,9 +37,11 @@ SUMMARIES = {
         "Document 4: two convolutions of 32 channels with pooling, mirrored; removes Gaussian noise of 0.5."
     ),
     "hinton2006": "Hinton and Salakhutdinov (2006): 784-1000-500-250-30 with a linear code, trained end to end.",
+    "map": "Two numbers that keep neighbours, for maps: parametric t-SNE (van der Maaten 2009) beside an autoencoder.",
     "series": "Windows of series by convolutions along time, beside a linear path that starts at PCA (document 0).",
     "recurrent": "Windows of series by gated recurrent units, beside a linear path that starts at PCA (document 0).",
     "text": "Text: dense or recurrent layers over embedded bytes, and a code of whole numbers for small files.",
+    "search": "Document 1: codes for search that change little with noise: a denoising autoencoder, noise of 0 to 0.7.",
     "codec": (
         "For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."
     ),

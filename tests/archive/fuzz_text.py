@@ -46,6 +46,10 @@ FORGERIES = (
     (b'"kind":"list"', b'"newline":"q"'),
     (b'"kind":"list"', b'"newline":[]'),
     (b'"record_shape":[6]', b'"record_shape":[2,3]'),
+    (b'"byte_model":1', b'"byte_model":2'),
+    (b'"byte_model":16', b'"byte_model":null'),
+    (b'"group_records":16', b'"group_records":32'),
+    (b'"dtype":"uint16"', b'"dtype":"uint8"'),
 )
 
 
@@ -61,6 +65,10 @@ def originals(folder: Path) -> list[tuple[bytes, list[str]]]:
             made.append((path.read_bytes(), narrows.restore(path)))
         narrows.compress(texts * 3, path, force=True)
         made.append((path.read_bytes(), texts * 3))
+        for group in (1, 16):
+            how = {"chunk_records": group, "embed_model": True, "force": True}
+            narrows.compress(texts * 3, path, model=narrows.ByteModel().fit(NAMES * 8), **how)
+            made.append((path.read_bytes(), texts * 3))
     return made
 
 

@@ -274,9 +274,7 @@ def test_the_model_inside_must_be_the_one_named(make, codec, records, fuzz, embe
 
 
 def test_a_model_file_is_read_by_its_path(make, codec, records, monkeypatch, tmp_path):
-    import narrows.codec
-
-    monkeypatch.setattr(narrows.codec, "read_frozen", lambda path: codec)
+    monkeypatch.setattr("narrows.codec.model_file.read_codec", lambda path: codec)
     with open_archive(make(records), model=tmp_path / "m.safetensors") as archive:
         np.testing.assert_array_equal(archive[7], records[7])
     monkeypatch.undo()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import narrows as package
 from narrows.cli import VERBS, main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cli-json.md").read_text()
@@ -28,7 +29,13 @@ CALLS = {
         "denoise digits:test -m {model} -o a.npy -q",
         "denoise digits:test -m {model} -o b.npy --demo-noise 0.3 --limit 10 -q",
     ],
+    "index": ["index digits:test -m {model} -o a.index -q"],
+    "search": [
+        "search digits:test#1 -i digits.narrows -m {model} -k 2 -o a.csv -q",
+        "search #3 -i digits.narrows -m {model} -k 2",
+    ],
     "outliers": ["outliers series.npy -o a.csv --window 16", "outliers channels.npy -o b.csv"],
+    "map": ["map digits:test -m {model} -o a.png"],
     "generate": [
         "generate -m {model} -n 2 -o a.npy",
         "generate -m {model} --between digits:test#0 digits:test#1 -o b.npy -q",
@@ -49,6 +56,8 @@ CALLS = {
     "recipes": ["recipes"],
     "recipes NAME": ["recipes dense"],
     "info of a model": ["info {model}", "info {model} --layers"],
+    "train --recipe bytes": ["train lines.txt --recipe bytes -o b.safetensors -q"],
+    "info of a model of bytes": ["info bytes.safetensors"],
     "info of an archive": ["info digits.narrows", "info tiled.narrows"],
 }
 NEVER_HERE = {"label", "missing_values"}
@@ -107,6 +116,9 @@ def test_every_verb_is_on_the_page():
 def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, small_demo, monkeypatch):
     if section == "export":
         pytest.importorskip("onnx")
+    if "bytes" in section:
+        Path("lines.txt").write_text("".join(f"line {k}\n" for k in range(40)))
+        package.ByteModel().fit("lines.txt").save("bytes.safetensors")
     np.save("codes.npy", np.zeros((3, 4), np.float32))
     np.save("large.npy", np.zeros((2, 16, 16), np.uint8))
     waves = np.sin(np.arange(400) / 5) + 9 * (np.abs(np.arange(400) - 300) < 2)

@@ -21,6 +21,7 @@ from narrows.networks import Dense, Recurrent
 FOLDER = Path(__file__).parent / "text"
 HASHES = FOLDER / "hashes.json"
 NAMES = ["emma", "olivia", "ava", "noah", "liam", "mia", "zoe", "lucas"]
+SHORT = [f"n{k % 5}{k % 7}" for k in range(34)]  # the second block of 32 is learned from alone
 LINES = ["2024-03-01 GET /index.html 200", "", "zoë\0\t", "a line that is longer than a record of forty bytes", "x"]
 
 ARCHIVES = {
@@ -29,6 +30,8 @@ ARCHIVES = {
     "lines-code": (LINES, {}, "recurrent"),
     "lines-exact": (LINES, {"lossless": True}, "recurrent"),
     "bytes-exact": (LINES, {}, None),
+    "model-groups-exact": ([*SHORT[:9], "", "zoë\0"], {}, "bytes"),
+    "model-alone-exact": ([*SHORT[:9], "", "zoë\0"], {"chunk_records": 1}, "bytes"),
 }
 
 
@@ -53,6 +56,11 @@ def add() -> None:
             continue
         if network is None:
             narrows.compress(texts, path)
+            described[path.name] = hash_of(path)
+            continue
+        if network == "bytes":
+            model = narrows.ByteModel().fit(SHORT)
+            narrows.compress(texts, path, model=model, embed_model=True, **how)
             described[path.name] = hash_of(path)
             continue
         settings = {"training__epochs": 20, "training__batch_size": 8, "random_state": 0}

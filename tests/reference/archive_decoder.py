@@ -38,9 +38,11 @@ HEADER_DICTIONARY = (
         b'"model":"","n_symbols":32,"narrows":"0.1.0","quality":0,"record_shape":[28,28],"tiling":null}'
     )
 )
-MODEL, RECORDS, INDEX = 1, 2, 3
-TILES, BOUND, PARTS, GROUPS = 1, 2, 8, 128  # bits of features that a reader must understand
+MODEL, RECORDS, INDEX, LABELS_BLOCK = 1, 2, 3, 6
+TILES, BOUND, PARTS, GROUPS, LABELS = 1, 2, 8, 128, 2048  # bits of features that a reader must understand
 LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, BYTES, CAUSAL_GROUPS, LEVEL_GROUPS = 1, 2, 3, 4, 5, 8, 9, 10, 11
+TEXTS_ALONE, TEXT_GROUPS = 13, 14
+KINDS = (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, BYTES, CAUSAL_GROUPS, LEVEL_GROUPS, TEXTS_ALONE, TEXT_GROUPS)
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
 SIGMOID = np.array([round(65536 / (1 + math.exp(-z / 128))) for z in range(-2048, 2049)])
@@ -96,6 +98,23 @@ def names(path: str | Path) -> list[str]:
     all_names = [name for entry in archive.chunks for name in parse_chunk(archive, entry).names]
     tiling = archive.header.tiling
     return all_names if tiling is None else all_names[:: tiling.per_image]
+
+
+def labels(path: str | Path) -> list[int | str | None]:
+    """The label of each record, None where it has none."""
+    archive = open_archive(path)
+    found: list[int | str | None] = [None] * sum(entry.n_records for entry in archive.chunks)
+    for entry in archive.labels:
+        require(any(entry[1:3] == chunk[1:3] for chunk in archive.chunks), "labels of no chunk")
+        payload, n = block_of(archive, entry).payload, entry.n_records
+        length = int.from_bytes(take(payload, 0, 4), "little")
+        known = json.loads(take(payload, 4, length).decode("utf-8"))
+        require(isinstance(known, list) and 1 <= len(known) <= n, "the labels are no list")
+        dtype = np.dtype("u1" if len(known) <= 256 else "<u2")
+        places = np.frombuffer(inflate(payload[4 + length :], n * dtype.itemsize), dtype)
+        require(len(places) == n and places.max() < len(known), "there are more or fewer labels than records")
+        found[entry.first : entry.first + n] = [known[place] for place in places.tolist()]
+    return found
 
 
 # Small tools
@@ -198,6 +217,7 @@ class Header(NamedTuple):
     max_error: float | None
     parts: bool
     coded_groups: bool = False
+    is_text: bool = False
 
 
 class Entry(NamedTuple):
@@ -230,6 +250,7 @@ class Archive(NamedTuple):
     model: Entry | None
     chunks: list[Entry]
     models: list[Entry]  # where the model is in parts
+    labels: list[Entry]
 
 
 def open_archive(path: str | Path, known: int = 0) -> Archive:
@@ -244,6 +265,7 @@ def open_archive(path: str | Path, known: int = 0) -> Archive:
     entries = parse_entries(block, header)
     check_offsets(entries, len(header.raw), index_offset)
     require(all(entry.kind != INDEX for entry in entries), "the index names an index")
+    labels = [entry for entry in entries if entry.kind == LABELS_BLOCK]
     entries = [entry for entry in entries if entry.kind in (MODEL, RECORDS)]  # a newer version may name more
     models = [entry for entry in entries if entry.kind == MODEL] if header.parts else []
     if header.parts:
@@ -252,7 +274,7 @@ def open_archive(path: str | Path, known: int = 0) -> Archive:
     require(model is None or model[:3] == (len(header.raw), 0, 0), "the model is not directly behind the header")
     check_counts(entries, header, n_records)
     require(block.first == n_records, "index and trailer count different records")
-    return Archive(data, header, model, entries, models)
+    return Archive(data, header, model, entries, models, labels)
 
 
 def parse_header(data: bytes, known: int = 0) -> Header:
@@ -260,7 +282,8 @@ def parse_header(data: bytes, known: int = 0) -> Header:
     magic, major, _minor, features, length = struct.unpack("<8sHHII", take(data, 0, 20))
     require(magic == HEADER_MAGIC, "not an archive")
     require(
-        major == 1 and features & ~(TILES | BOUND | PARTS | GROUPS | known) == 0, "the archive needs a newer reader"
+        major == 1 and features & ~(TILES | BOUND | PARTS | GROUPS | LABELS | known) == 0,
+        "the archive needs a newer reader",
     )
     require(length <= 16 * MIB, "the metadata are too long")
     raw = take(data, 0, length + 24)
@@ -285,9 +308,11 @@ def parse_header(data: bytes, known: int = 0) -> Header:
         max_error=parse_max_error(meta.get("max_error")),
         parts=meta.get("parts") is not None,
         coded_groups=meta.get("coded_groups") is not None,
+        is_text=meta.get("text") is not None,
     )
     require(meta.get("parts") in (None, 1), "the parts of the model need a newer reader")
     require(not features & PARTS or header.parts, "the archive has a model in parts, but does not say so")
+    require(not features & LABELS or meta.get("labels") is not None, "the archive has labels, but does not say so")
     require(not features & GROUPS or header.coded_groups, "the archive has coded groups, but does not say so")
     sizes = (1, 2, 4, 8, *GROUP_SIZES) if header.coded_groups else GROUP_SIZES
     require(header.group_records in sizes, "group_records is no power of two that is allowed")
@@ -368,7 +393,7 @@ def parse_trailer(data: bytes) -> tuple[int, int]:
 def parse_block(data: bytes, offset: int) -> Block:
     """Read the block at an offset and check both its checksums."""
     kind, length, coding, flags, first, count = parse_block_head(take(data, offset, 32))
-    codings = {RECORDS: (1, 2, 3), MODEL: (0, 4)}.get(kind, (0,))
+    codings = {RECORDS: (1, 2, 3, 6), MODEL: (0, 4)}.get(kind, (0,))
     require(flags == 0 and coding in codings, "a block needs a newer reader")
     payload = take(data, offset + 32, length)
     payload_crc = int.from_bytes(take(data, offset + 32 + length, 4), "little")
@@ -386,8 +411,9 @@ def parse_block_head(head: bytes) -> tuple[int, int, int, int, int, int]:
 def parse_entries(block: Block, header: Header) -> list[Entry]:
     """Read the entries of the index; its copy of the header has to be the header."""
     length = int.from_bytes(take(block.payload, 0, 4), "little")
-    copy = inflate(take(block.payload, 4, length), 16 * MIB + 64, HEADER_DICTIONARY)
-    require(copy == header.raw, "the index belongs to another header")
+    if length or not header.is_text:
+        copy = inflate(take(block.payload, 4, length), 16 * MIB + 64, HEADER_DICTIONARY)
+        require(copy == header.raw, "the index belongs to another header")
     table = block.payload[4 + length :]
     require(len(table) == 28 * block.n_records, "the index has another length")
     entries = []
@@ -480,6 +506,7 @@ def parse_chunk(archive: Archive, entry: Entry) -> Chunk:
     lengths = [16, 4 * n_groups, 4 * n_lanes, 2 * n_words, n_escapes, n_names]
     _, crcs, states, words, escapes, packed, behind = cut(payload, lengths)
     message = Message(np.frombuffer(states, "<u4"), np.frombuffer(words, "<u2"), escapes)
+    restores = n_lanes and block.coding != 6  # symbols beside a residual are for search
     residual = None
     if archive.header.max_error is None:
         require(block.coding == 1 and not behind, "the lengths in a chunk do not add up, or it has a residual")
@@ -487,7 +514,7 @@ def parse_chunk(archive: Archive, entry: Entry) -> Chunk:
         require(block.coding != 1, "a chunk keeps no bound")
         residual = parse_residual(behind, n, archive.header)
     crcs_of_groups = np.frombuffer(crcs, "<u4")
-    return Chunk(n, crcs_of_groups, message if n_lanes else None, parse_names(packed, n), residual)
+    return Chunk(n, crcs_of_groups, message if restores else None, parse_names(packed, n), residual)
 
 
 def cut(data: bytes, lengths: list[int]) -> list[bytes]:
@@ -500,10 +527,7 @@ def cut(data: bytes, lengths: list[int]) -> list[bytes]:
 def parse_residual(data: bytes, n: int, header: Header) -> Residual:
     """Read the head of a residual."""
     kind, largest = struct.unpack("<B7xd", take(data, 0, 16))
-    require(
-        kind in (LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS, BYTES),
-        "a chunk is kept in a way that needs a newer reader",
-    )
+    require(kind in KINDS, "a chunk is kept in a way that needs a newer reader")
     require(0 <= largest <= (header.max_error or 0.0), "a chunk's largest error is beyond the bound")
     require(len(data) - 16 <= n * math.prod(header.shape) * header.dtype.itemsize, "a residual is too long")
     return Residual(kind, largest, data[16:])
@@ -629,6 +653,11 @@ def make_good(
 ) -> Array:
     """Bring n records back within the bound; `restored` is what the code alone makes of them, if there is one."""
     shape, dtype = (n, *header.shape), header.dtype
+    if residual.kind in (TEXTS_ALONE, TEXT_GROUPS):
+        require(dtype == np.uint16 and len(shape) == 2, "texts are no records of this archive")
+        require(isinstance(network, sibling("bytes_decoder").Model), "a chunk needs a model of bytes")
+        group = 1 if residual.kind == TEXTS_ALONE else header.group_records
+        return network.records(residual.data, shape, group)  # type: ignore[no-any-return, union-attr]
     if residual.kind in (CAUSAL, ON_LEVELS, CAUSAL_GROUPS, LEVEL_GROUPS):
         if network is None:
             raise ValueError("a chunk needs a network that the model does not have")
@@ -2146,6 +2175,9 @@ def model_of(header: Header, parts: dict[int, Part], golden: bytes | None) -> Mo
     network = None
     if NETWORK_PART in parts:
         settings, tensors, _ = parts[NETWORK_PART]
+        if settings.get("model") == "bytes":
+            network = sibling("bytes_decoder").Model(settings, tensors)
+            return Model(header.shape, header.dtype, header.n_symbols, None, [], np.ones(()), np.ones(()), network)
         network = Network(settings, {f"causal.{name}": t for name, t in tensors.items()}, header.shape, header.dtype)
     one = np.ones(())
     if DECODER_PART not in parts or QUALITY_PART not in parts:

@@ -1,12 +1,14 @@
 """A second, independent decoder of the texts of a chunk, written from the section BYTES of docs/format.md.
 
-`texts` gives the texts of the data of a chunk. Whatever is damaged, or not as the page says, is a ValueError.
+`texts` gives the texts of the data of a chunk, and `Model` those of chunks with a model of bytes. Whatever is damaged,
+or not as the page says, is a ValueError.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+import zlib
 from collections import defaultdict
 
 import numpy as np
@@ -56,6 +58,11 @@ class State:
     def __init__(self, p: int) -> None:
         self.p, self.n = p, 0
 
+    def copy(self) -> State:
+        found = State(self.p)
+        found.n = self.n
+        return found
+
     def change(self, bit: int) -> None:
         self.p += ((bit << 22) - bit - self.p) * rate_of(self.n) >> 16
         self.n = min(250, self.n + 1)
@@ -82,6 +89,21 @@ class RangeDecoder:
         return found
 
 
+class Known:
+    """Stands for a range decoder where the bits are known."""
+
+    def __init__(self, text: bytes) -> None:
+        self.bits = []
+        for c in (*text, None):
+            self.bits += [(NEWLINE if c is None else c) >> shift & 1 for shift in range(7, -1, -1)]
+            if c in (NEWLINE, None):
+                self.bits.append(int(c is None))
+        self.rest = iter(self.bits)
+
+    def bit(self, _: int) -> int:
+        return next(self.rest)
+
+
 class Cell:
     def __init__(self) -> None:
         self.clear()
@@ -100,6 +122,14 @@ class Cell:
 class Bucket:
     def __init__(self) -> None:
         self.check, self.cells = 0, [Cell() for _ in range(16)]
+
+    def state(self) -> tuple[int, list[tuple[int, int, int]]]:
+        return self.check, [(cell.p, cell.n, cell.last) for cell in self.cells]
+
+    def reset(self, state: tuple[int, list[tuple[int, int, int]]]) -> None:
+        self.check, cells = state
+        for cell, (p, n, last) in zip(self.cells, cells, strict=True):
+            cell.p, cell.n, cell.last = p, n, last
 
 
 class Match:
@@ -120,6 +150,8 @@ class Decoder:
         self.w = [defaultdict(lambda: [7864] * 43) for _ in range(5)]
         self.v = defaultdict(lambda: [13107] * 5)
         self.end, self.n_bytes, self.is_ended = State(1 << 21), 0, True
+        self.learns = self.predicts = True
+        self.before: dict[int, object] | None = None  # buckets and heads as they were, if they are to be put back
 
     def start_line(self) -> None:
         self.is_ended, self.start, self.window = False, len(self.text), NEWLINE
@@ -168,6 +200,8 @@ class Decoder:
                     a += 1
                 if a >= (4, 8)[k] and a > match.length:
                     match.at, match.length, match.misses = m, a, 0
+            if self.before is not None:
+                self.before.setdefault((k, h % self.size), m)
             self.heads[k][h % self.size] = t
 
     def go_on(self, c: int) -> None:
@@ -195,6 +229,9 @@ class Decoder:
     def bucket(self, h: int) -> list[Cell]:
         j, check = h % self.size, h >> 32 | 1
         one, two = (self.buckets.setdefault(number, Bucket()) for number in (j, j ^ 1))
+        for number, found in ((j, one), (j ^ 1, two)):
+            if self.before is not None and number not in self.before:
+                self.before[number] = found.state()
         for found in (one, two):
             if found.check == check:
                 return found.cells
@@ -229,7 +266,7 @@ class Decoder:
                 buckets, since = [self.bucket(mix(h, 16 + int(so_far[1:], 2))) for h in hashes], "1"
             bit = self.bit([bucket[int(since, 2)] for bucket in buckets], expected, so_far, rate)
             so_far, since = so_far + str(bit), since + str(bit)
-        self.n_bytes += 1
+        self.n_bytes += self.learns
         c = int(so_far[1:], 2)
         self.text.append(c)
         if c == NEWLINE:
@@ -241,6 +278,11 @@ class Decoder:
         return c
 
     def bit(self, cells: list[Cell], expected: list[int], so_far: str, rate: int) -> int:
+        if not self.predicts:
+            bit = self.coder.bit(0)
+            for cell in cells:
+                cell.change(bit)
+            return bit
         x, maps, active = [], [], {}
         for i, cell in enumerate(cells):
             state = self.map_of(i, cell) if cell.n else None
@@ -261,6 +303,10 @@ class Decoder:
         y = [limited(sum(a * b >> 8 for a, b in zip(x, row, strict=True)) >> 8, 2815) for row in w]
         z = limited(sum(a * b for a, b in zip(y, v, strict=True)) >> 16, 2815)
         bit = self.coder.bit(probability(z))
+        if not self.learns:
+            for cell in cells:
+                cell.change(bit)
+            return bit
         for state in maps:
             if state is not None:
                 state.change(bit)
@@ -294,8 +340,48 @@ class Decoder:
 
     def is_end(self) -> int:
         bit = self.coder.bit(min(max(self.end.p >> 6, 32), 65504))
-        self.end.change(bit)
+        if self.learns:
+            self.end.change(bit)
         return bit
+
+    def record(self, most: int) -> bytes:
+        """Read a text."""
+        text = bytearray()
+        while True:
+            byte = self.byte()
+            if byte == NEWLINE and self.is_end():
+                return bytes(text)
+            text.append(byte)
+            if len(text) > most:
+                raise ValueError("a text is too long")
+
+    def session(self, coder: object, n: int, most: int, *, keeps: bool = False) -> list[bytes]:
+        """Read n texts; the tables and the text are then as before, unless they are to be kept."""
+        self.coder, self.is_ended, length = coder, True, len(self.text)
+        self.before = None if keeps else {}
+        found = [self.record(most) for _ in range(n)]
+        for place, value in ({} if keeps else self.before).items():
+            if isinstance(place, tuple):
+                self.heads[place[0]][place[1]] = value
+            else:
+                self.buckets[place].reset(value)
+        if not keeps:
+            del self.text[length:]
+        self.before = None
+        return found
+
+    def learnt(self) -> tuple:
+        """A copy of what is learnt."""
+        maps = [{key: state.copy() for key, state in one.items()} for one in self.maps]
+        hits = {key: state.copy() for key, state in self.hits.items()}
+        w = [{key: list(row) for key, row in one.items()} for one in self.w]
+        return maps, hits, w, {key: list(row) for key, row in self.v.items()}, self.end.copy(), self.n_bytes
+
+    def take(self, learnt: tuple) -> None:
+        maps, hits, w, v, self.end, self.n_bytes = learnt
+        self.maps, self.hits = maps, defaultdict(lambda: State(3774872), hits)
+        self.v = defaultdict(lambda: [13107] * 5, v)
+        self.w = [defaultdict(lambda: [7864] * 43, one) for one in w]
 
 
 def symbols() -> dict[int, int]:
@@ -322,17 +408,93 @@ def texts(data: bytes, n: int, length: int) -> list[bytes]:
     bits, n_bytes = struct.unpack_from("<BI", data)
     if not 1 <= bits <= 20 or n_bytes > n * length:
         raise ValueError("the texts are too large")
-    decoder, found = Decoder(bits, data[5:]), []
-    for _ in range(n):
-        text = bytearray()
-        while True:
-            byte = decoder.byte()
-            if byte == NEWLINE and decoder.is_end():
-                break
-            text.append(byte)
-            if len(text) > length:
-                raise ValueError("a text is too long")
-        found.append(bytes(text))
+    decoder = Decoder(bits, data[5:])
+    found = [decoder.record(length) for _ in range(n)]
     if sum(map(len, found)) != n_bytes:
         raise ValueError("the texts have another number of bytes than stated")
+    return found
+
+
+class Model:
+    """A model of bytes: a sample, from which is learnt."""
+
+    def __init__(self, settings: dict, tensors: dict[str, np.ndarray]) -> None:
+        n_bytes, n, bits = (settings[name] for name in ("n_bytes", "n_records", "bits"))
+        coded = tensors["coded"]
+        if coded.dtype != np.int16 or coded.ndim != 1 or (coded.size and not 0 <= coded.min() <= coded.max() <= 255):
+            raise ValueError("the sample of a model is not as it should be")
+        if not 1 <= bits <= 22 or not 0 <= n_bytes + n <= 1 << 24:
+            raise ValueError("the sample of a model is too large")
+        self.bits, self.groups = bits, Decoder(bits, bytes(coded.tolist()))
+        self.sample = self.groups.session(self.groups.coder, n, n_bytes, keeps=True)
+        if sum(map(len, self.sample)) != n_bytes:
+            raise ValueError("the sample of a model has another number of bytes")
+        self.after_sample = self.groups.learnt()
+        self._alone: Decoder | None = None
+
+    def alone(self) -> Decoder:
+        """The state for texts that are coded alone."""
+        if self._alone is None:
+            self._alone = state = Decoder(self.bits, b"")
+            self.groups.take(self.after_sample)
+            state.take(self.groups.learnt())
+            for block in range(0, len(self.sample), 32):
+                some = self.sample[block : block + 32]
+                if block % 64:
+                    state.learns = True
+                    for text in some:
+                        state.session(Known(text), 1, len(text))
+                state.learns = state.predicts = False
+                for text in some:
+                    state.session(Known(text), 1, len(text), keeps=True)
+                state.predicts = True
+        return self._alone
+
+    def records(self, data: bytes, shape: tuple[int, ...], group: int) -> np.ndarray:
+        """Return the records of a chunk, as symbols."""
+        n, length = shape
+        size, at = number(data, 0)
+        lengths, rest = lengths_of(data[at : at + size], -(-n // group)), data[at + size :]
+        if size > len(data) - at or sum(lengths) != len(rest):
+            raise ValueError("the lengths of texts do not add up")
+        found, of_byte, k = np.zeros((n, length), np.uint16), symbols(), 0
+        for n_coded in lengths:
+            coded, rest = rest[:n_coded], rest[n_coded:]
+            for text in self.read(coded, min(group, n - k), length, is_group=group > 1):
+                found[k, : len(text)] = [of_byte[byte] for byte in text]
+                k += 1
+        return found
+
+    def read(self, coded: bytes, n: int, length: int, *, is_group: bool) -> list[bytes]:
+        if not is_group:
+            return self.alone().session(RangeDecoder(coded), n, length)
+        found = self.groups.session(RangeDecoder(coded), n, length)
+        self.groups.take(self.after_sample)
+        self.after_sample = self.groups.learnt()
+        return found
+
+
+def number(data: bytes, at: int) -> tuple[int, int]:
+    """A number in base 128, and where the next begins."""
+    found = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise ValueError("a number is cut off")
+        found, shift, at = found + ((data[at] & 127) << shift), shift + 7, at + 1
+        if data[at - 1] < 128:
+            return found, at
+
+
+def lengths_of(packed: bytes, n: int) -> list[int]:
+    """The lengths of n groups."""
+    stream = zlib.decompressobj(-15)
+    try:
+        plain, at, found = stream.decompress(packed, 5 * n), 0, []
+    except zlib.error as error:
+        raise ValueError("the lengths of texts are damaged") from error
+    for _ in range(n):
+        one, at = number(plain, at)
+        found.append(one)
+    if not stream.eof or stream.unused_data or at != len(plain):
+        raise ValueError("the lengths of texts are not as they should be")
     return found

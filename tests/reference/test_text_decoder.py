@@ -37,3 +37,12 @@ def test_every_byte_has_its_symbol():
 def test_texts_without_a_model(tmp_path):
     narrows.compress(TEXTS, tmp_path / "t")
     assert decoder.read(tmp_path / "t") == [encoded(text) for text in TEXTS]
+
+
+@pytest.mark.parametrize("group", [1, 16])
+def test_texts_with_a_model_of_bytes(group, tmp_path):
+    lines = [f"n{k % 5}:{k % 7}" for k in range(36)]
+    model = narrows.ByteModel().fit(lines)  # the second block of 32 is learned from alone
+    texts = [*lines[:12], "zoë", "", "a\0\n\xff"]
+    narrows.compress(texts, tmp_path / "t", model=model, chunk_records=group, embed_model=True)
+    assert decoder.read(tmp_path / "t") == [encoded(text) for text in texts]

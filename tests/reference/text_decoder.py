@@ -11,7 +11,7 @@ from pathlib import Path
 from archive_decoder import Array, read_records, require
 from series_decoder import column, metadata
 
-TEXT = 64  # a bit of features
+TEXT, BYTE_MODEL = 64, 1024  # bits of features
 PIECES = 3  # the content of a column
 
 
@@ -27,7 +27,8 @@ def read(path: str | Path, model_blob: bytes | None = None) -> list[bytes]:
     """The texts of an archive."""
     features, meta = metadata(path)
     require((features & TEXT != 0) == ("text" in meta), "the bit of texts is not as it should be")
-    records, tiling = read_records(path, model_blob, TEXT)
+    require((features & BYTE_MODEL != 0) == ("byte_model" in meta), "the bit of a model of bytes is wrong")
+    records, tiling = read_records(path, model_blob, TEXT | BYTE_MODEL)
     require(tiling is None and records.ndim == 2, "records are no pieces of texts")
     counts = [1] * len(records)
     if "texts" in meta["text"]:

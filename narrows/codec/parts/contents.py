@@ -17,10 +17,11 @@ from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.parts.part import Part, PartKind
 from narrows.codec.program import Program
 from narrows.codec.residual.causal import FrozenCausal
+from narrows.codec.text.frozen import FrozenBytes
 from narrows.errors import ModelFileError
 from narrows.io.json_values import finite_or_none
 
-__all__ = ["code_of", "decoder_part", "network_of", "network_part", "quality_part"]
+__all__ = ["bytes_part", "code_of", "decoder_part", "model_of_bytes", "network_of", "network_part", "quality_part"]
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -50,6 +51,11 @@ def network_part(causal: FrozenCausal) -> Part:
     """Return the network that codes residuals."""
     settings, tensors = causal.to_tensors()
     return Part(PartKind.NETWORK, {**settings, "golden": causal.digest()}, tensors)
+
+
+def bytes_part(model: FrozenBytes) -> Part:
+    """Return a model of bytes as the part that codes exact values."""
+    return Part(PartKind.NETWORK, *model.to_tensors())
 
 
 def code_of(decoder: Part, quality: Part, golden: str | None) -> FrozenCodec:
@@ -99,6 +105,18 @@ def network_of(part: Part, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Froz
                 "The residual model is damaged: it does not compute the same outputs as when it was stored."
             )
     return causal
+
+
+def model_of_bytes(part: Part) -> FrozenBytes:
+    """Return the model of bytes of a part.
+
+    Raises
+    ------
+    ModelFileError, CorruptArchiveError
+        If the part is damaged, or is no model of bytes.
+    """
+    with naming_damage():
+        return FrozenBytes.from_tensors(part.settings, part.tensors)
 
 
 def _point(part: Part) -> OperatingPoint:

@@ -23,16 +23,26 @@ from numpy.typing import NDArray
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.parts.byte_reader import ByteReader, pack_number
-from narrows.codec.parts.contents import code_of, decoder_part, network_of, network_part, quality_part
+from narrows.codec.parts.contents import (
+    bytes_part,
+    code_of,
+    decoder_part,
+    model_of_bytes,
+    network_of,
+    network_part,
+    quality_part,
+)
 from narrows.codec.parts.needs import Needs
 from narrows.codec.parts.part import NAME_BYTES, Part, PartKind
 from narrows.codec.residual.causal import FrozenCausal
+from narrows.codec.text.frozen import FrozenBytes
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,
     InvalidParameterError,
     ModelFileError,
 )
+from narrows.records.symbols import DTYPE
 
 __all__ = ["NO_NAMES", "PartedCodec", "names_in"]
 
@@ -84,6 +94,7 @@ class PartedCodec:
         self._parts: dict[PartKind, Part] = {}
         self._code: FrozenCodec | None = None
         self._network: FrozenCausal | None = None
+        self._texts: FrozenBytes | None = None
         self._reading = threading.Lock()  # parts are read once, by the first thread that needs them
 
     @classmethod
@@ -99,11 +110,40 @@ class PartedCodec:
         parted._code, parted._network = codec.alone(quality), causal
         return parted
 
+    @classmethod
+    def of_bytes(cls, model: FrozenBytes, shape: tuple[int, ...] = (1,)) -> PartedCodec:
+        """Return a model of bytes as a codec of texts in records of a shape, which has no code."""
+        part = bytes_part(model)
+        parted = cls((_NO_PART, _NO_PART, part.name), shape, DTYPE, 1)
+        parted._parts, parted._texts = {PartKind.NETWORK: part}, model
+        return parted
+
     @property
     def holds(self) -> Needs:
         """What of it is there."""
         held = {*self._parts, *self._packed}
         return Needs(sum(need for need, kinds in _KINDS.items() if held.issuperset(kinds)))
+
+    @classmethod
+    def with_bytes_of(cls, data: bytes) -> PartedCodec:
+        """Return the model of bytes that `pack` has written.
+
+        Raises
+        ------
+        CorruptArchiveError
+            If it is damaged, or is no model of bytes.
+        """
+        codec = cls(names_in(data), (1,), DTYPE, 1)
+        codec.take(data)
+        model = codec.texts
+        if model is None:
+            raise CorruptArchiveError("it is no model of bytes")
+        return cls.of_bytes(model)
+
+    def of_shape(self, shape: tuple[int, ...]) -> PartedCodec:
+        """Return a model of bytes for records of another shape, which it does not depend on."""
+        assert self._texts is not None
+        return PartedCodec.of_bytes(self._texts, shape)
 
     @property
     def blob(self) -> bytes:
@@ -112,18 +152,38 @@ class PartedCodec:
 
     @property
     def qualities(self) -> tuple[OperatingPoint, ...]:
-        """The quality; raises an error if it is not there."""
-        return self._codec().qualities
+        """The quality; raises an error if it is not there. None of a model of bytes."""
+        return () if self.is_of_bytes else self._codec().qualities
 
     @property
     def causal(self) -> FrozenCausal | None:
         """The network that codes residuals, if there is one; raises an error if it is not there."""
         with self._reading:
+            if self.is_of_bytes:
+                return None
             if self._network is None and self.names[PartKind.NETWORK - 1] != _NO_PART:
                 self._require(Needs.NETWORK)
                 with _as_damage():
                     self._network = network_of(self._part(PartKind.NETWORK), self.shape, self.dtype)
             return self._network
+
+    @property
+    def is_of_bytes(self) -> bool:
+        """Whether there is a model of bytes, and no code."""
+        has_part = [name != _NO_PART for name in self.names]
+        return has_part == [False, False, True]
+
+    @property
+    def texts(self) -> FrozenBytes | None:
+        """The model of bytes that codes texts, if there is one; raises an error if it is not there."""
+        if not self.is_of_bytes:
+            return None
+        with self._reading:
+            if self._texts is None:
+                self._require(Needs.NETWORK)
+                with _as_damage():
+                    self._texts = model_of_bytes(self._part(PartKind.NETWORK))
+            return self._texts
 
     def decode(self, symbols: NDArray[np.int32], quality: int = 0, *, backend: str | None = None) -> NDArray[Any]:
         """Decode symbols to records, as `FrozenCodec.decode` does."""

@@ -26,16 +26,23 @@ class Kind(IntEnum):
     CAUSAL_GROUPS = 10  # as CAUSAL, but each group of records is a message of its own
     CAUSAL_LEVELS_GROUPS = 11  # as CAUSAL_LEVELS, in groups
     BISECTED = 12  # bisection of the values that can occur, lossless for any bound; only fields
+    TEXTS_ALONE = 13  # texts, each coded alone with the model of bytes of the archive: lossless for any bound
+    TEXT_GROUPS = 14  # as TEXTS_ALONE, but texts are predicted from those before them in their group, too
 
     @property
     def uses_network(self) -> bool:
-        """Whether decoding needs the causal network of the model."""
+        """Whether decoding needs the causal network of the model, or its model of bytes."""
         return self.has_groups or self in {Kind.CAUSAL, Kind.CAUSAL_LEVELS}
 
     @property
     def has_groups(self) -> bool:
         """Whether groups of records can be decoded one by one."""
-        return self in {Kind.CAUSAL_GROUPS, Kind.CAUSAL_LEVELS_GROUPS}
+        return self.has_texts or self in {Kind.CAUSAL_GROUPS, Kind.CAUSAL_LEVELS_GROUPS}
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether texts are coded with the model of bytes of the archive."""
+        return self in {Kind.TEXTS_ALONE, Kind.TEXT_GROUPS}
 
     @property
     def has_levels(self) -> bool:

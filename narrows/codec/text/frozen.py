@@ -2,8 +2,8 @@
 
 Reading the sample learns tables, maps and weights, which is the state that groups of records are coded from. Records
 that are coded alone do not have records like themselves just before them. Their state is learnt again: the records of
-the sample are inserted into empty tables in blocks of 32. Before a block is inserted, each of its records is predicted
-alone, and maps, hits and weights learn from this; the changes of the tables are reverted. ::
+the sample are inserted into empty tables in blocks of 32. Before every second block is inserted, each of its records is
+predicted alone, and maps, hits and weights learn from this; the changes of the tables are reverted. ::
 
     sample ─ decode, keeps ─► state of groups ─ learnt ─► blocks: predict alone, revert; insert ─► state of records
 
@@ -12,17 +12,18 @@ A group is coded while the model learns, and records alone while only the tables
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.text.model import Mode
 from narrows.codec.text.records import Records, State, code_records, joined, split
+from narrows.codec.text.states import States
 from narrows.codec.text.tables import MOST_BITS, Tables
-from narrows.errors import CorruptArchiveError
+from narrows.errors import CorruptArchiveError, ModelFileError
 
 __all__ = ["MOST_SAMPLE", "FrozenBytes"]
 
@@ -30,7 +31,7 @@ MOST_SAMPLE = 1 << 24
 """The largest number of bytes of a sample, with a line end for each record."""
 
 _BLOCK = 32
-_LEAST_BITS, _ENOUGH_BITS = 10, 21
+_LEAST_BITS, _ENOUGH_BITS = 10, 22
 _NO_BYTES: NDArray[np.uint8] = np.empty(0, np.uint8)
 
 
@@ -52,8 +53,9 @@ class FrozenBytes:
     n_bytes: int
     n_records: int
     bits: int
-    _states: dict[bool, State] = field(default_factory=dict, repr=False)
-    _lock: Lock = field(default_factory=Lock, repr=False)
+    _groups: States = field(init=False, repr=False)
+    _alone: States = field(init=False, repr=False)
+    _sample: list[bytes] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.n_bytes + self.n_records <= MOST_SAMPLE or not 1 <= self.bits <= MOST_BITS:
@@ -61,6 +63,8 @@ class FrozenBytes:
                 f"A model of bytes has a sample of at most {MOST_SAMPLE:,} bytes and at most 2^{MOST_BITS} buckets. "
                 f"Got {self.n_bytes + self.n_records:,} and 2^{self.bits}."
             )
+        self._groups = States(self._learnt_groups)
+        self._alone = States(self._learnt_alone)
 
     @classmethod
     def of(cls, sample: Sequence[bytes], *, most_bits: int = _ENOUGH_BITS) -> FrozenBytes:
@@ -77,7 +81,7 @@ class FrozenBytes:
             room *= 4
         state.at += n_text
         model = cls(b"".join(split(coded.coded.tobytes(), coded.coded_ends)), len(data), n, bits)
-        model._states[True] = state
+        model._groups, model._sample = States(lambda: state), list(sample)
         return model
 
     def encode(self, records: Sequence[bytes], group: int = 1) -> list[bytes]:
@@ -92,8 +96,7 @@ class FrozenBytes:
         """
         data, ends = joined(records)
         room, n_groups, learns = len(data) + 8 * len(records) + 64, -(-len(records) // group), group > 1
-        with self._lock:
-            state = self._state(is_group=group > 1)
+        with (self._groups if learns else self._alone).one() as state:
             state.make_room(_longest(ends, group))
             while True:
                 coded = Records(data, ends, group, np.zeros(room, np.uint8), np.zeros(n_groups, np.int64))
@@ -127,13 +130,38 @@ class FrozenBytes:
         data, ends = joined(coded)
         found = Records(np.zeros(n_bytes, np.uint8), np.zeros(n_records, np.int64), group, data, ends)
         learns = group > 1
-        with self._lock:
-            state = self._state(is_group=learns)
+        with (self._groups if learns else self._alone).one() as state:
             state.make_room(n_bytes + min(group, n_records))
             n_decoded = code_records(state, found, Mode.DECODE, learns=learns, keeps=False, resets=learns)
         if n_decoded != n_records:
             raise CorruptArchiveError(f"Coded records have more than {n_bytes:,} bytes.")
         return split(found.data.tobytes(), found.ends)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.coded, self.n_bytes, self.n_records, self.bits)
+
+    def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return settings, as JSON values, and tensors, from which `from_tensors` makes the model."""
+        settings = {"model": "bytes", "n_bytes": self.n_bytes, "n_records": self.n_records, "bits": self.bits}
+        return settings, {"coded": np.frombuffer(self.coded, np.uint8).astype(np.int16)}
+
+    @classmethod
+    def from_tensors(cls, settings: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the model of `to_tensors`.
+
+        Raises
+        ------
+        ModelFileError, CorruptArchiveError
+            If this is no model of bytes.
+        """
+        numbers: list[Any] = [settings.get(name) for name in ("n_bytes", "n_records", "bits")]
+        coded = tensors.get("coded")
+        is_valid = settings.get("model") == "bytes" and all(type(number) is int for number in numbers)
+        if not is_valid or coded is None or coded.ndim != 1 or coded.dtype != np.int16:
+            raise ModelFileError("The model of bytes is damaged: it has other settings or tensors.")
+        if len(coded) and not 0 <= int(coded.min()) <= int(coded.max()) <= 255:
+            raise ModelFileError("The model of bytes is damaged: its sample has numbers that are no bytes.")
+        return cls(coded.astype(np.uint8).tobytes(), *numbers)
 
     def sample(self) -> list[bytes]:
         """Return the records of the sample.
@@ -143,7 +171,9 @@ class FrozenBytes:
         CorruptArchiveError
             If the coded sample has another number of bytes than it should have.
         """
-        return self._decoded()[0]
+        if self._sample is None:
+            self._sample = self._decoded()[0]
+        return self._sample
 
     def _decoded(self) -> tuple[list[bytes], State]:
         state = State.empty(self.bits)
@@ -157,21 +187,22 @@ class FrozenBytes:
         state.at += self.n_bytes + self.n_records
         return split(found.data.tobytes(), found.ends), state
 
-    def _state(self, *, is_group: bool) -> State:
-        if True not in self._states:
-            self._states[True] = self._decoded()[1]
-        if not is_group and False not in self._states:
-            self._states[False] = self._alone(self._states[True])
-        return self._states[is_group]
+    def _learnt_groups(self) -> State:
+        """Return the state of records that are coded in groups."""
+        self._sample, state = self._decoded()
+        return state
 
-    def _alone(self, groups: State) -> State:
+    def _learnt_alone(self) -> State:
         """Return the state of records that are coded alone."""
+        with self._groups.one() as groups:
+            learnt, history = groups.learnt.copy(), groups.history[: groups.at].copy()
         sample = self.sample()
-        state = State(Tables.empty(self.bits), groups.learnt.copy(), groups.history.copy(), 1)
+        state = State(Tables.empty(self.bits), learnt, history, 1)
         for first in range(0, len(sample), _BLOCK):
             data, ends = joined(block := sample[first : first + _BLOCK])
-            each = Records(data, ends, 1, _NO_BYTES, np.zeros(len(block), np.int64))
-            code_records(state, each, Mode.ENCODE, learns=True, keeps=False, resets=False)
+            if first // _BLOCK % 2:
+                each = Records(data, ends, 1, _NO_BYTES, np.zeros(len(block), np.int64))
+                code_records(state, each, Mode.ENCODE, learns=True, keeps=False, resets=False)
             together = Records(data, ends, len(block), _NO_BYTES, np.zeros(1, np.int64))
             code_records(state, together, Mode.INSERT, learns=False, keeps=True, resets=False)
             state.at += len(data) + len(block)

@@ -65,6 +65,15 @@ class State:
         """Return the state before the first byte, with 2^bits buckets."""
         return cls(Tables.empty(bits), new_learnt(), np.array([NEWLINE], np.uint8), 1)
 
+    @property
+    def n_bytes(self) -> int:
+        """About the bytes that it takes in memory."""
+        return self.tables.cells.nbytes + self.tables.heads.nbytes + self.history.nbytes
+
+    def copy(self) -> State:
+        """Return an independent copy."""
+        return State(self.tables.copy(), self.learnt.copy(), self.history.copy(), self.at)
+
     def make_room(self, n: int) -> None:
         """Make room for n bytes of text more."""
         if len(self.history) < self.at + n:

@@ -27,7 +27,7 @@ class Csv(Format, name="csv"):
 
     title: ClassVar[str] = ".csv files"
     reads: ClassVar[str] = "series in .csv files, or texts (--column)"
-    target: ClassVar[str] = "a path that ends in .csv (series)"
+    target: ClassVar[str] = "a path that ends in .csv (series, or a column of texts)"
 
     window: int | str | None = window_option()
     stride: int | None = stride_option()
@@ -65,7 +65,8 @@ class Csv(Format, name="csv"):
         if not any(self.get_params(deep=False).values()) and not has_times(path, name):
             raise DataError(
                 f"{name} has no column of dates. If its rows are the steps of a series, name its column of times "
-                "(--time COLUMN), or the length of windows (--window 128, or --window auto)."
+                "(--time COLUMN), or the length of windows (--window 128, or --window auto). If a column has texts, "
+                "name it (--column COLUMN)."
                 f"{table_to_array(path, how)}"
             )
         return source_of(self.read(path, name), name, "csv", window=self.window, stride=self.stride)
@@ -111,6 +112,10 @@ class Csv(Format, name="csv"):
         """
         from narrows.data.series.csv_files import csv_pieces
 
+        if records.text is not None:
+            from narrows.data.text.lines import column_pieces
+
+            return column_pieces(iter(records.pieces), records.text)
         series, shape = records.series, records.shape
         if series is None and len(shape) > 2:
             raise DataError(f"A CSV file holds rows of numbers. Got records of shape {shape[1:]}. Write a .npy file.")

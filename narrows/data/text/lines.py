@@ -11,9 +11,10 @@ from narrows.data.text.pieces import join_texts
 from narrows.data.text.rows import TextRows
 from narrows.errors import CorruptFileError, DataError
 
-__all__ = ["line_pieces"]
+__all__ = ["column_pieces", "line_pieces"]
 
 _BLOCK = 1 << 16  # bytes that are written at a time
+_QUOTED = b',"\r\n'  # bytes of texts that are put in quotes in a CSV file
 
 
 def line_pieces(records: Iterator[npt.NDArray[Any]], rows: TextRows) -> Iterator[bytes]:
@@ -51,3 +52,28 @@ def line_pieces(records: Iterator[npt.NDArray[Any]], rows: TextRows) -> Iterator
     if len(rows.counts) and not rows.origin.get("open_end"):
         held += end
     yield bytes(held)
+
+
+def column_pieces(records: Iterator[npt.NDArray[Any]], rows: TextRows) -> Iterator[bytes]:
+    """Yield the bytes of a CSV file with one column, of texts (RFC 4180); its name is that in the origin, or ``text``.
+
+    Parameters
+    ----------
+    records : iterator of ndarray of shape (m, length)
+        The records, in order.
+    rows : TextRows
+    """
+    held = bytearray(_quoted(str(rows.origin.get("column", "text")).encode("utf-8", "surrogateescape")) + b"\n")
+    for text in join_texts(records, rows.counts):
+        held += _quoted(text) + b"\n"
+        if len(held) >= _BLOCK:
+            yield bytes(held)
+            held.clear()
+    yield bytes(held)
+
+
+def _quoted(text: bytes) -> bytes:
+    """Return a field of a CSV file; empty ones are quoted, since readers skip empty lines."""
+    if text and not any(byte in _QUOTED for byte in text):
+        return text
+    return b'"' + text.replace(b'"', b'""') + b'"'
