@@ -85,7 +85,7 @@ def test_a_sum_of_two_clock_columns_is_found(model):
 
 
 def test_what_a_column_determines_is_stored_once_and_read_back():
-    keys = np.random.default_rng(0).permutation(np.arange(40000) % 600)
+    keys = np.random.default_rng(0).permutation(np.arange(60000) % 600)
     values = np.random.default_rng(1).integers(0, 1 << 20, 600)[keys]
     columns = [Numbers(keys), Numbers(values)]
     model = ColumnsModel.of(columns, group=100)
