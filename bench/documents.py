@@ -25,7 +25,10 @@ import numpy as np
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 PICTURES = ROOT / "docs" / "pictures"
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / page for page in ("documents.md", "classics.md", "generative.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / page for page in ("documents.md", "classics.md", "generative.md", "maps.md")),
+]
 
 TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "network__activation": "tanh"}
 
@@ -84,6 +87,7 @@ GALLERY = {
     "unpooling": [_SSE],
 }
 LEAST_IS_BOLD = {"corruptions"}
+DATA = {"digits": "digits", "mnist": "MNIST"}
 
 
 def numbers(results: dict[str, Any]) -> dict[str, str]:
@@ -218,6 +222,25 @@ def stacked(results: dict[str, Any]) -> dict[str, str]:
     return errors
 
 
+def mapped(results: dict[str, Any]) -> str:
+    """Return the table of maps, from bench/maps.json: PCA of the records once for each data set."""
+    lines = ["| | data | numbers of the code | accuracy | trustworthiness |", "| --- | --- | --- | --- | --- |"]
+    seen = set()
+    for name, row in results.items():
+        data, what = name.split()
+        for view in row["maps"] if what != "page" else []:
+            is_pca = view["map"].startswith("PCA")
+            if is_pca and data in seen:
+                continue
+            seen |= {data} if is_pca else set()
+            length = "" if is_pca else {"wide": row.get("n_latent", "")}.get(what, 2)
+            by = view["map"].rpartition(" by ")[2] if what == "wide" and not is_pca else ""
+            title = "PCA of the images" if is_pca else f"`{row['recipe']}`{f', projected by {by}' if by else ''}"
+            cells = [title, DATA[data], length, f"{view['accuracy']:.3f}", f"{view['trustworthiness']:.3f}"]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
 def all_numbers() -> dict[str, str]:
     """Return what belongs between the markers of all pages."""
     recipes = json.loads((HERE / "recipes.json").read_text())
@@ -234,6 +257,7 @@ def all_numbers() -> dict[str, str]:
         "denoising": denoised(denoising),
         "generation": generated(generation),
         "likelihoods": likelihoods(vae),
+        "maps": mapped(json.loads((HERE / "maps.json").read_text())),
     }
     single = {
         **{f"{name}:elbo": _minus(row["metrics"]["elbo_nats_per_record"]) for name, row in vae.items()},

@@ -23,11 +23,13 @@ from narrows.lossless import CausalNetwork
 from narrows.model.artefacts.archive_codec import ArchiveCodec
 from narrows.model.artefacts.latent_density import LatentDensity
 from narrows.model.artefacts.pca import PrincipalComponents
+from narrows.model.artefacts.search_metric import SearchMetric
 from narrows.networks import Dense
 
 MEASURES = {
     "pca": (PrincipalComponents, "fit"),
     "density": (LatentDensity, "codes_of"),
+    "search": (SearchMetric, "sample_of"),
     "codec": (ArchiveCodec, "sample_of"),
 }
 
@@ -81,7 +83,8 @@ def test_an_error_while_measuring_leaves_a_whole_model_without_that(name, x, who
     np.testing.assert_array_equal(model.reconstruct(x), whole.reconstruct(x))
     assert model.history_[-1]["loss"] == whole.history_[-1]["loss"]
     codec = model.model_.artefact(ArchiveCodec) if model.model_.has("codec") else None
-    held = {"pca": model.pca_, "density": model.latent_density_, "codec": codec}
+    search = model.model_.artefact(SearchMetric) if model.model_.has("search") else None
+    held = {"pca": model.pca_, "density": model.latent_density_, "search": search, "codec": codec}
     assert [other for other, value in held.items() if value is None] == [name]
 
 

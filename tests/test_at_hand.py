@@ -64,7 +64,7 @@ def test_the_model_at_hand_says_that_artefacts_are_measured_after_the_training(u
 def test_a_file_saved_by_a_callback_gives_the_same_reason_and_artefacts_can_be_measured(x, tmp_path):
     at_hand(lambda model: model.save(tmp_path / "early"), x)
     early = narrows.load(tmp_path / "early")
-    assert early.unmeasured_ == dict.fromkeys(["pca", "density", "codec"], f"{LATER}.")
+    assert early.unmeasured_ == dict.fromkeys(["pca", "density", "search", "codec"], f"{LATER}.")
     assert early.measure(x).unmeasured_ == {}
     assert at_hand(lambda model: model.unmeasured_, x, new(artefacts=["pca"]))["codec"] == "It was not requested."
 

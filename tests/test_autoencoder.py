@@ -206,7 +206,7 @@ def test_setting_leaves_the_parts_that_were_given_alone():
         ({"corruption__level": 0.1}, "To set options, choose one of: gaussian, masking, salt-and-pepper."),
         ({"n_latent__x": 1}, "The 'n_latent' of Autoencoder is None, which has no options. Got 'n_latent__x'."),
         ({"penalties": "l1", "penalties__l2__weight": 1}, "'l2'"),
-        ({"penalties__l1__weight": 1}, "To set options, choose one of: contractive, kl-sparsity, l1, mmd."),
+        ({"penalties__l1__weight": 1}, "To set options, choose one of: contractive, kl-sparsity, l1, mmd, neighbours."),
         ({"preprocessing": "unit-scale", "preprocessing__standardise__per_value": True}, "'standardise'"),
         ({"preprocessing": "unit-scale", "preprocessing__unit-scale": 1}, "'unit-scale'"),
         ({"network": "dens", "network__tied": True}, "Unknown network: 'dens'. Did you mean 'dense'?"),

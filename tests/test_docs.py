@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 GENERATIVE = (ROOT / "docs" / "generative.md").read_text()
 COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
+MEASURED = ("documents", "classics", "generative", "maps")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -101,6 +102,20 @@ def test_the_commands_and_the_python_on_new_records_run(tmp_path: Path, monkeypa
     for block in snippets(GENERATIVE, "python"):
         exec(compile(block.replace("mnist", "digits"), "generative.md", "exec"), names)
     assert names["images"].shape == (64, 8, 8)
+
+
+@pytest.mark.usefixtures("few_digits", "coarse_pictures")
+def test_the_commands_and_the_python_on_maps_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
+    text = (ROOT / "docs" / "maps.md").read_text()
+    for line in "".join(snippets(text, "sh")).splitlines():
+        result = CliRunner().invoke(main, quick(line, "--epochs 1 --limit 60"))
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+    names: dict[str, Any] = {"narrows": narrows}
+    (block,) = snippets(text, "python")
+    exec(compile(block, "maps.md", "exec"), names)
+    assert names["page"].startswith("<!doctype html>")
 
 
 @pytest.fixture
@@ -285,7 +300,7 @@ def test_recipes_and_settings_in_the_docs_exist(page: Path) -> None:
         RECIPES[name]().set_params(**{key: json.loads(value) for key, value in settings.items()})
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/documents.md", "docs/classics.md", "docs/generative.md"])
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}.md" for name in MEASURED)])
 def test_numbers_are_the_measured_ones(page: str) -> None:
     documents = _load(ROOT / "bench" / "documents.py")
     text = (ROOT / page).read_text()

@@ -20,7 +20,8 @@ FLOORS = [
     {"lossless", "codec.freezing"},
     {"model"},
     {"estimators"},
-    {"uses", "pictures", "archive"},
+    {"pictures", "archive"},
+    {"uses"},
     {"evaluation"},
     {"cli"},
 ]

@@ -12,18 +12,27 @@ import narrows
 from narrows import Autoencoder, Training
 from narrows.errors import NotFreezableError, NotMeasuredError, OutputExistsError, StaleWarning, UnmeasuredWarning
 from narrows.lossless import CausalNetwork
-from narrows.model.artefacts import ArchiveCodec, LatentDensity, TrainingRecords
+from narrows.model.artefacts import ArchiveCodec, LatentDensity, SearchMetric, TrainingRecords
 from narrows.model.artefacts.measuring import measure
 from narrows.networks import Dense
 from narrows.training import Records
 
-LATER = {"density": (LatentDensity, "_fit"), "codec": (ArchiveCodec, "_frozen")}
+LATER = {
+    "density": (LatentDensity, "_fit"),
+    "search": (SearchMetric, "_measured"),
+    "codec": (ArchiveCodec, "_frozen"),
+}
 """What measures them at first use."""
 WITHIN = {
     "density": "narrows.model.artefacts.latent_density._mixture",
+    "search": "narrows.model.artefacts.search_metric._share",
     "codec": "narrows.codec.freezing.calibration.freeze",
 }
-USES = {"density": lambda model: model.sample(random_state=0), "codec": lambda model: model.codec_}
+USES = {
+    "density": lambda model: model.sample(random_state=0),
+    "search": lambda model: model.model_.current(SearchMetric),
+    "codec": lambda model: model.codec_,
+}
 
 
 def new(**changes):
@@ -76,11 +85,11 @@ def test_measured_later_artefacts_and_files_are_those_measured_at_once(x, tmp_pa
     later, at_once = new().fit(x), new(artefacts=()).fit(x)
     records = Records(x, at_once.chain_.device)
     for at_once.model_ in measure(  # noqa: B020
-        at_once.model_, TrainingRecords(x, None, records, records), ["pca", "density", "codec"], at_once=True
+        at_once.model_, TrainingRecords(x, None, records, records), ["pca", "density", "search", "codec"], at_once=True
     ):
         pass
-    assert list(at_once.model_.artefacts) == ["pca", "density", "codec"]
-    assert list(later.model_.pending) == ["density", "codec"]
+    assert list(at_once.model_.artefacts) == ["pca", "density", "search", "codec"]
+    assert list(later.model_.pending) == ["density", "search", "codec"]
     np.testing.assert_array_equal(later.sample(4, random_state=0), at_once.sample(4, random_state=0))
     assert later.codec_.digest == at_once.codec_.digest
     fresh = new().fit(x)
@@ -138,13 +147,13 @@ def test_a_decoder_that_cannot_be_frozen_says_so_at_first_use(x, failing):
 
 def test_a_network_of_residuals_is_frozen_at_once_since_the_codec_contains_it(x):
     model = new(residual=CausalNetwork(n_hidden=4, n_components=1, reach=1, epochs=1)).fit(x)
-    assert list(model.model_.pending) == ["density"]
+    assert list(model.model_.pending) == ["density", "search"]
     assert model.model_.residual is None
 
 
 def test_a_sample_that_takes_much_memory_is_not_kept(x, monkeypatch):
     monkeypatch.setattr("narrows.codec.freezing.calibration.SAMPLE_BYTES", 1000)
-    assert list(new().fit(x).model_.pending) == ["density"]
+    assert list(new().fit(x).model_.pending) == ["density", "search"]
 
 
 def test_a_pickled_model_contains_no_training_records(x):

@@ -155,7 +155,7 @@ def test_a_resumed_run_has_the_race_of_the_run_that_it_continues(images, model, 
 
 def test_each_entrant_is_named_while_it_is_trained(model, stages):
     assert stages[0].startswith("race 1/2, code without places of")
-    assert stages[1].startswith("race 2/2, pixels within")
+    assert stages[1].startswith("race 2/2, pixels in")
     assert stages[2].startswith("code without places of")
     assert "wins" in stages[2]
     assert stages[3:] in ([], ["residuals"])
@@ -184,6 +184,10 @@ def test_a_network_for_a_bound_learns_from_what_archives_restore(rng, max_error)
 def test_the_bound_of_a_network_is_for_bytes():
     with pytest.raises(InvalidParameterError, match="max_error"):
         CausalNetwork(max_error=3).build((8, 8), np.dtype(bool), None)
+    with pytest.raises(InvalidParameterError, match="psnr"):
+        CausalNetwork(psnr=30).build((8, 8), np.dtype(bool), None)
+    with pytest.raises(InvalidParameterError, match="'max_error' or 'psnr'"):
+        CausalNetwork(psnr=30, max_error=3)
 
 
 def test_a_residual_model_of_auto_is_sized_by_the_records(images):
@@ -197,11 +201,9 @@ def test_compress_reaches_a_quality_by_the_way_with_the_fewest_bytes(model, digi
     x = digits[1][:100]
     summary = narrows.compress(x, tmp_path / "a.narrows", model=model, psnr=26)
     assert summary.psnr_db >= 26
-    assert summary.error_bound
-    assert set(summary.chunks_kept) <= {"network", "neighbours"}
-    np.testing.assert_array_equal(
-        np.abs(narrows.restore(tmp_path / "a.narrows", model=model).astype(int) - x).max() <= summary.error_bound, True
-    )
+    assert summary.ways[0].name != "code"
+    assert set(summary.chunks_kept) <= {"network", "neighbours", "zstd"}
+    assert np.abs(narrows.restore(tmp_path / "a.narrows", model=model).astype(int) - x).max() == summary.max_error
     code = narrows.compress(x, tmp_path / "b.narrows", model=model, quality=0)
     coarse = narrows.compress(x, tmp_path / "c.narrows", model=model, psnr=model.codec_.qualities[0].psnr_db - 1)
     assert coarse.n_bytes <= code.n_bytes * 1.05
@@ -228,6 +230,7 @@ def test_the_race_and_the_trainings_see_fewer_records_if_these_are_large():
     assert whole_epochs(60_000, 784) == 10
     assert residual_for((28, 28), 60_000).epochs == 32
     assert residual_for((28, 28), 60_000, max_error=60).epochs == 5
+    assert residual_for((28, 28), 60_000, psnr=30.0).epochs == 5
     assert residual_for((32, 32, 3), 10_000).epochs == 49
 
 

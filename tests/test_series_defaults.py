@@ -23,6 +23,12 @@ def test_windows_get_a_dense_network_that_starts_at_pca():
     assert parts_for(RNG.normal(size=(30, 140))).network == Dense(widths=(512,), activation="silu", linear_path=True)
 
 
+def test_two_numbers_get_three_hidden_layers_and_no_other_code_does():
+    windows = RNG.normal(size=(30, 140))
+    widths = {n_latent: parts_for(windows, n_latent=n_latent).network.widths for n_latent in (1, 2, 3, 32)}
+    assert widths == {1: (512,), 2: (512, 256, 128), 3: (512,), 32: (512,)}
+
+
 @pytest.mark.parametrize("shape", [(20_000,), (9000, 2)], ids=str)
 def test_windows_too_large_for_matrices_get_a_temporal_network(shape):
     network = parts_for(RNG.normal(size=(3, *shape))).network

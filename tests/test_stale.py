@@ -68,7 +68,7 @@ USES = {
 def test_changed_weights_are_noticed_however_they_were_changed(change, model, x):
     assert model.unmeasured_ == {}
     change(model, x)
-    assert list(model.unmeasured_) == ["density", "codec"]
+    assert list(model.unmeasured_) == ["density", "search", "codec"]
     with pytest.raises(NotMeasuredError, match=WHAT_TO_DO):
         model.codec_  # noqa: B018
 
@@ -104,7 +104,7 @@ def test_measure_takes_stale_artefacts_for_missing_ones(model, x):
 def test_refreeze_leaves_out_what_fit_was_not_asked_for(x):
     model = Autoencoder(2, artefacts=["density"], training=Training(epochs=1), random_state=0).fit(x)
     change(model.decoder_)
-    assert list(model.refreeze(x).unmeasured_) == ["pca", "codec"]
+    assert list(model.refreeze(x).unmeasured_) == ["pca", "search", "codec"]
 
 
 def test_weights_that_are_changed_back_are_those_of_the_artefacts(model, x):
@@ -129,10 +129,10 @@ def test_a_saved_model_has_no_artefacts_of_other_weights(model, x, tmp_path):
     with pytest.warns(StaleWarning, match=WHAT_TO_DO) as caught:
         model.save(tmp_path / "model")
     assert caught[0].message.to_json() | {"message": ""} == {
-        "kind": "stale", "count": 2, "first": "density", "message": "",
+        "kind": "stale", "count": 3, "first": "density", "message": "",
     }  # fmt: skip
     again = narrows.load(tmp_path / "model")
-    assert list(again.unmeasured_) == ["density", "codec"]
+    assert list(again.unmeasured_) == ["density", "search", "codec"]
     np.testing.assert_array_equal(again.reconstruct(x), model.reconstruct(x))
     assert again.refreeze(x).codec_.digest == model.refreeze(x).codec_.digest
 
@@ -155,4 +155,4 @@ def test_the_network_of_residuals_is_kept_when_the_codec_is_measured_again(x, tm
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_a_change_of_the_precision_is_a_change_of_the_weights(model, dtype):
     model.chain_.encoder.to(dtype)
-    assert model.model_.stale == ("density", "codec")
+    assert model.model_.stale == ("density", "search", "codec")

@@ -103,6 +103,11 @@ def bound_for(
     if before is None:
         return asked
     bound = before.max_error
+    if asked is not None and before.rounding_weight is not None:
+        raise ArchiveError(
+            f"{os.fspath(path)} has records whose pixels are rounded to a few levels, and appended ones are rounded as "
+            "well. Omit 'max_error' and 'lossless', or write a new archive."
+        )
     if asked is None or (bound is not None and asked >= bound * (1 - _SAME_BOUND)):
         return bound
     given = "'lossless' (--lossless)" if lossless else f"'max_error' (--max-error) of {asked!r}"

@@ -69,6 +69,10 @@ class BlockWriter:
         """Write a COLUMN block, with a value for each of some steps of series."""
         self._write(Block(BlockType.COLUMN, Coding.PLAIN, len(payload), column, n_steps), payload)
 
+    def labels(self, payload: bytes, first: int, n_records: int) -> None:
+        """Write a LABELS block, before the chunk of the same records."""
+        self._write(Block(BlockType.LABELS, Coding.PLAIN, len(payload), first, n_records), payload)
+
     def records(
         self,
         payload: bytes,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.archive.contract import Codec
+from narrows.archive.labels import Label, pack_labels
 from narrows.archive.layout import Coding
 from narrows.archive.metadata import Metadata
 from narrows.archive.records import Payload, ResidualPayload, checksum, pack_names, pack_records
@@ -36,12 +37,15 @@ class UncodedChunk:
         Those of the restored records, for each group.
     names : list of str
         Their names.
+    labels : list of int, str or None
+        Their labels; empty if they have none.
     """
 
     symbols: list[npt.NDArray[np.int32]] = field(default_factory=list)
     records: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]] = field(default_factory=list)
     checksums: list[int] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
     n_summed: int = 0
 
     def __len__(self) -> int:
@@ -75,6 +79,8 @@ class CodedChunk(NamedTuple):
         The kind of its residual, and whether it also has symbols of a code; None if the archive has no bound.
     errors : Errors
         Errors of its values, if the archive has a bound.
+    labels : bytes or None
+        The payload of its LABELS block, if its records have labels.
     """
 
     first: int
@@ -84,6 +90,7 @@ class CodedChunk(NamedTuple):
     needs: Needs
     encoding: tuple[Kind, bool] | None
     errors: Errors
+    labels: bytes | None = None
 
 
 def encode_records(
@@ -95,7 +102,7 @@ def encode_records(
     """
     symbols, names = np.concatenate(chunk.symbols), pack_names(chunk.names)
     coded: Coded | None = codec.qualities[quality].entropy.encode(symbols)
-    residual, encoding, errors = None, None, Errors()
+    residual, encoding, errors, is_beside = None, None, Errors(), False
     if metadata.max_error is not None:
         assert coded is not None
         records, decoded = (np.concatenate(parts) for parts in zip(*chunk.records, strict=True))
@@ -104,6 +111,8 @@ def encode_records(
         errors, encoding = Errors.of(records, found.restored), (found.kind, found.needs_code)
         residual = ResidualPayload(found.kind, errors.largest, found.data)
         chunk.add_checksums(found.restored, metadata.group_records)
-        coded = coded if found.needs_code else None
-    payload = Payload(np.array(chunk.checksums, np.uint32), coded, names, residual)
-    return CodedChunk(first, len(chunk), pack_records(payload), payload.coding, payload.needs, encoding, errors)
+        is_beside = metadata.keeps_codes and not found.needs_code
+        coded = coded if found.needs_code or is_beside else None
+    payload = Payload(np.array(chunk.checksums, np.uint32), coded, names, residual, is_beside)
+    labels = pack_labels(chunk.labels) if chunk.labels else None
+    return CodedChunk(first, len(chunk), pack_records(payload), payload.coding, payload.needs, encoding, errors, labels)

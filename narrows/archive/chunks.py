@@ -137,11 +137,12 @@ class Chunk:
     def __init__(self, payload: Payload, n_records: int, codec: Codec, metadata: Metadata, first: int) -> None:
         self._checksums, self._codec, self._quality = payload.checksums, codec, metadata.position
         self._n_records, self._first, self._group = n_records, first, metadata.group_records
-        self._metadata, self._residual, self._has_code = metadata, payload.residual, payload.coded is not None
+        self._metadata, self._residual = metadata, payload.residual
+        self._has_code = payload.coded is not None and not payload.is_beside
         self._symbols = np.empty((n_records, 0), np.int32)
         self._restored: npt.NDArray[Any] | None = None  # all records, if the chunk has a residual without groups
         with self._damage_named(0, n_records):
-            if payload.coded is not None:
+            if payload.coded is not None and self._has_code:
                 self._symbols = codec.qualities[self._quality].entropy.decode(payload.coded, n_records)
             if payload.residual is not None and not payload.residual.kind.has_groups:
                 self._restored = self._with_residual(payload.residual, slice(0, n_records))

@@ -6,18 +6,17 @@ A `Plan` has the bound, layout, codec and quality, which are chosen first.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from narrows.archive.appending import check_chunk_records, check_together, metadata_of
+from narrows.archive.batches import batches_of, prepared
 from narrows.archive.encoder import ModelEncoder
 from narrows.archive.field_writer import check_without_model
-from narrows.archive.layouts import Layout
 from narrows.archive.names import warn_of_repeated
 from narrows.archive.plan import Plan, plan_archive
 from narrows.archive.summary import Summary
@@ -28,14 +27,9 @@ from narrows.archive.tally import ErrorTally
 from narrows.archive.texts import text_chunk_records
 from narrows.archive.without_model import compress_with_table, compress_without_model
 from narrows.archive.writer import Writer
-from narrows.codec.frozen import FrozenCodec
-from narrows.codec.parts.parted_codec import PartedCodec
-from narrows.data import Source
-from narrows.data.fill import is_fill
 from narrows.errors import InvalidParameterError, recorded
 from narrows.io.files import check_output
 from narrows.io.progress import Progress
-from narrows.numerics.batches import batch_size
 from narrows.numerics.pool import check_threads
 from narrows.numerics.surroundings import usual_settings
 
@@ -44,9 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compress", "compress_within"]
 
-_BATCH_BYTES = 32 << 20
-_BATCH_RECORDS = 8192
-_ENCODED_RECORDS = 1024  # that an encoder processes at once
 _COPIES = 3  # of a batch's bytes in memory, when it is done
 _TRIES, _MARGIN_DB = 4, 0.01  # to reach a PSNR, for which a way is chosen on some of the records
 
@@ -69,6 +60,8 @@ def compress(
     embed_model: bool = False,
     chunk_records: int | None = None,
     as_records: bool = False,
+    labels: str | os.PathLike[str] | ArrayLike | None = None,
+    keep_codes: bool = False,
     append: bool = False,
     force: bool = False,
     threads: int | None = None,
@@ -134,6 +127,12 @@ def compress(
         archive's.
     as_records : bool
         Without a model: the first axis of the array numbers records, which are not predicted from each other.
+    labels : "auto", path or array_like of shape (n,), optional
+        Labels to store with the records, which search shows and filters by: those of the data, or one for each record,
+        in an array or in a file (.npy, IDX, or lines of text).
+    keep_codes : bool
+        With an error bound: also keep codes that restoring does not need, so that the archive can be searched. They
+        have the model's default quality. They take a few bytes a record.
     append : bool
         Append to an existing archive, within its error bound if it has one. A larger `max_error` is accepted, but the
         archive's bound applies. The end of the archive and its index are checked first, but not its chunks (see
@@ -184,6 +183,8 @@ def compress(
         "embed_model": embed_model,
         "chunk_records": chunk_records,
         "append": append,
+        "labels": labels,
+        "keep_codes": keep_codes,
     }
     bounds: dict[str, Any] = {"max_error": max_error, "lossless": lossless}
     values: dict[str, Any] = {"accept_loss": accept_loss, "fill_value": fill_value}
@@ -216,20 +217,23 @@ def compress_within(
 
     `compress` with the same bound would choose the quality anew, by the size alone.
     """
+    is_rounded = planned.weight is not None
     return _with_model(
         data,
         path,
         model,
-        codec=planned.codec,
+        planned=planned,
         max_error=planned.bound or None,
-        lossless=planned.bound == 0,
+        lossless=planned.bound == 0 and not is_rounded,
         accept_loss=(),
         fill_value=fill_value,
         psnr=None,
         bytes_per_record=None,
-        quality=None,
+        quality=planned.number if is_rounded else None,
         overlap=None,
         effort=0,
+        labels=None,
+        keep_codes=False,
         append=False,
         force=False,
         embed_model=embed_model,
@@ -244,8 +248,10 @@ def _with_model(
     path: str | os.PathLike[str],
     model: Autoencoder | str | os.PathLike[str],
     *,
-    codec: FrozenCodec | PartedCodec | None = None,
+    planned: Plan | None = None,
     effort: int,
+    labels: Any,
+    keep_codes: bool,
     append: bool,
     embed_model: bool,
     chunk_records: int | None,
@@ -258,7 +264,7 @@ def _with_model(
 ) -> Summary:
     """Compress records with a model, as `compress` does; ``asked`` is what is asked of quality, bound and overlap.
 
-    With ``codec``, a codec of one quality, this quality is taken within the bound that is asked for.
+    With ``planned``, its codec and its rounding of pixels are taken.
     """
     check_chunk_records(chunk_records, append=append)
     check_output(path, force=force or append)
@@ -272,11 +278,12 @@ def _with_model(
         "threads": threads,
     }
     planning: dict[str, Any] = {"accept_loss": accept_loss, "fill_value": fill_value, "before": before}
+    planning |= {"labels": labels, "keep_codes": keep_codes}
     with recorded() as warned:
         encoder = ModelEncoder(model, effort=effort)
         source = encoder.records_of(data)
         plan = plan_archive(source, path, encoder=encoder, **asked, **planning)
-        plan = plan if codec is None else replace(plan, codec=codec)
+        plan = plan if planned is None else _as_planned(plan, planned)
         wanted = plan.least_db
         for n_left in reversed(range(_TRIES)):
             try:
@@ -291,6 +298,14 @@ def _with_model(
         if before is not None and plan.source.files is not None:
             warn_of_repeated(path, plan.source.files)
     return summary_of(path, plan, writer, tally, warned, asked=asked["psnr"], asked_bytes=asked["bytes_per_record"])
+
+
+def _as_planned(plan: Plan, planned: Plan) -> Plan:
+    """Return a plan with the codec of another, and with its rounding of pixels."""
+    plan = replace(plan, codec=planned.codec)
+    if planned.weight is None:
+        return plan
+    return replace(plan, bound=planned.bound, weight=planned.weight, group_records=planned.group_records)
 
 
 class _TooLow(Exception):  # noqa: N818
@@ -327,74 +342,19 @@ def _write(
         writing = {**writing, "chunk_records": text_chunk_records(source.text, codec.n_symbols)}
     writing = {**planned, **writing}
     with Writer(path, codec, plan.quality, plan.metadata, **writing) as writer:
-        batches = list(_batches(source, plan))
+        batches = list(batches_of(source, plan))
         n_bytes = _COPIES * len(batches[0]) * source.values[:1].nbytes if batches else 0
-        for batch in writer.pool.map(partial(_prepared, plan), batches, n_bytes):
+        for batch in writer.pool.map(partial(prepared, plan), batches, n_bytes):
             records = None if plan.bound is None else batch.records
-            writer.add(batch.symbols, batch.restored, batch.names, records=records)
+            writer.add(batch.symbols, batch.restored, batch.names, records=records, labels=batch.labels)
             tally.extend(batch.tally)
             if progress is not None:
                 progress("compressing", batch.stop, len(source), "records")
         writer.flush()
         if plan.bound is None:
             tally.n_values -= tally.n_fill
-        else:
+        elif plan.weight is None:
             tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
         if least_db is not None and tally.psnr_db is not None and tally.psnr_db < least_db:
             raise _TooLow(tally.psnr_db)
     return writer, tally
-
-
-class _Batch(NamedTuple):
-    """Records to be added to an archive: those of the items before `stop` that are not in earlier batches."""
-
-    stop: int
-    records: NDArray[Any]
-    names: list[str] | None
-    symbols: NDArray[np.int32]
-    restored: NDArray[Any]
-    tally: ErrorTally
-
-
-def _prepared(plan: Plan, items: range) -> _Batch:
-    """Encode and restore the records of some items, and measure their errors."""
-    codec = plan.codec
-    records, names = _records(plan.source, items.start, items.stop, plan.layout)
-    symbols = plan.symbols(records)
-    restored = codec.decode(symbols, plan.quality)
-    tally = ErrorTally(codec.qualities[plan.quality], plan.peak)
-    records = plan.padded(records, restored, items.start)
-    missing = plan.fill_value if plan.encoder.fill_value is None else plan.encoder.fill_value
-    exact = restored
-    if missing is not None:
-        places = is_fill(records, missing)
-        exact = np.where(places, records, restored)
-        tally.n_fill = int(places.sum())
-    tally.add(records, exact)
-    if plan.texts is not None:
-        tally.add_texts(records, restored)
-    return _Batch(items.stop, records, names, symbols, restored, tally)
-
-
-def _batches(source: Source, plan: Plan) -> Iterator[range]:
-    """Split the items into ranges, which do not depend on the number of threads.
-
-    The encoder processes so many records at once that the number of records in a range makes no difference to it; of
-    these, a quarter at a time on a CPU. With an effort, which takes long, ranges are so short, for the progress.
-    """
-    size = max(1, min(_BATCH_RECORDS, _BATCH_BYTES // max(source.values[:1].nbytes, 1)))
-    encoded = batch_size(plan.codec.shape, _ENCODED_RECORDS)
-    part = size if plan.layout.n_records > 1 else encoded if plan.effort == 0 else -(-encoded // 4)
-    every = range(len(source))
-    for start in range(0, len(source), size):
-        batch = every[start : start + size]
-        for first in range(0, len(batch), part):
-            yield batch[first : first + part]
-
-
-def _records(source: Source, start: int, stop: int, layout: Layout) -> tuple[NDArray[Any], list[str] | None]:
-    """Return the records of items, and their names if they have any. The first record of an item has its name."""
-    records = layout.cut(np.asarray(source.values[start:stop]))
-    if source.files is None:
-        return records, None
-    return records, [text for name in source.files[start:stop] for text in (name, *[""] * (layout.n_records - 1))]

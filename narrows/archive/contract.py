@@ -88,7 +88,7 @@ class Encoder(Protocol):
 
     @property
     def trained_bound(self) -> int | None:
-        """The bound that the network of residuals was trained for; None without a network."""
+        """The bound that the network of residuals was trained for; None without a network, or for rounded pixels."""
 
     @property
     def needs_psnr(self) -> bool:

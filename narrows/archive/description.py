@@ -164,6 +164,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             n_other -= (len(blocks) - len(index.offsets)) * (BLOCK_BYTES + CRC_BYTES)
             n_index, n_header = 0, source.stored_bytes - n_chunks - n_other
         metadata = header.metadata
+        is_bounded = metadata.max_error is not None and metadata.rounding_weight is None
         items = layout_of(metadata)
         n_items = items.n_items(index.n_records)
         return Description(
@@ -180,7 +181,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             if isinstance(items, TableLayout)
             else n_items * math.prod(items.shape) * metadata.dtype.itemsize,
             metadata=metadata.to_json(),
-            largest_error=_largest_error(source, index, metadata) if metadata.max_error is not None else None,
+            largest_error=_largest_error(source, index, metadata) if is_bounded else None,
             n_tiles=index.n_records if isinstance(items, Tiling) else None,
             needs_model=_needs_model(index, metadata),
             chunks_kept=_ways(source, index, metadata),

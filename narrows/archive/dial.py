@@ -3,6 +3,7 @@
 ::
 
     code alone        at each quality of the model
+    in levels         pixels rounded to the levels of a network of residuals
     within a bound    by the code and its residual, from neighbouring values, by a network of residuals, or by zstd
     lossless          the bound 0
 
@@ -61,7 +62,7 @@ def smallest_reaching(
     ways = [] if max_error is not None else [_coarsest_reaching(hand, psnr, start)]
     if has_bounds and hand.is_predictable and hand.peak > 0:
         fewest = ways[0].bytes_per_record if ways and _reaches(ways[0], psnr) else math.inf
-        ways.append(_smallest_bound(hand, psnr, fewest, math.inf if max_error is None else max_error))
+        ways.append(_smallest_pixels(hand, psnr, fewest, max_error))
     elif max_error is not None:
         ways.append(hand.within(max_error, hand.quality_within(max_error)))
     return sorted(ways, key=lambda way: (not _reaches(way, psnr), way.bytes_per_record))
@@ -96,7 +97,7 @@ def best_within(
             )
     if not (has_bounds and hand.is_predictable and math.isfinite(first.psnr_db)):
         return [first]
-    best = _best_bound(hand, n_bytes, first, math.inf if max_error is None else max_error)
+    best = _best_pixels(hand, n_bytes, first, max_error)
     return [first] if best is first else [best, first]
 
 
@@ -119,7 +120,7 @@ def default_way(hand: RecordSample, psnr: float | None, *, always: bool) -> list
     if not (hand.is_predictable and math.isfinite(wanted)):
         return [code]
     fewest = code.bytes_per_record * _WORTHWHILE if is_enough else math.inf
-    within = _smallest_bound(hand, wanted, fewest, math.inf)
+    within = _smallest_pixels(hand, wanted, fewest, None)
     is_better = _reaches(within, wanted) and within.bytes_per_record < fewest
     return [within, code] if is_better else [code, within]
 
@@ -141,6 +142,17 @@ def _finest_within(hand: RecordSample, n_bytes: float, start: int) -> Way:
     while start < len(hand.codec.qualities) - 1 and hand.code(start + 1).bytes_per_record <= n_bytes:
         start += 1
     return hand.code(start)
+
+
+def _smallest_pixels(hand: RecordSample, psnr: float, fewest: float, max_error: float | None) -> Way:
+    """Return the way without code alone that reaches a PSNR: pixels in levels, or within a bound where these do not."""
+    if max_error is not None or not hand.can_round:
+        return _smallest_bound(hand, psnr, fewest, math.inf if max_error is None else max_error)
+    found, is_by_network = hand.in_levels(psnr)
+    if is_by_network and _reaches(found, psnr):
+        return found
+    within = _smallest_bound(hand, psnr, fewest, math.inf)
+    return min(found, within, key=lambda way: (not _reaches(way, psnr), way.bytes_per_record))
 
 
 def _smallest_bound(hand: RecordSample, psnr: float, fewest: float, max_error: float) -> Way:
@@ -177,16 +189,16 @@ def _candidates(hand: RecordSample, psnr: float, max_error: float) -> list[tuple
     return [(min(bound, max_error), quality) for bound, quality in found]
 
 
-def _best_bound(hand: RecordSample, n_bytes: float, first: Way, max_error: float) -> Way:
-    """Return the bound with the highest PSNR in a size, searched from the PSNR of a way on; that way if none is better.
+def _best_pixels(hand: RecordSample, n_bytes: float, first: Way, max_error: float | None) -> Way:
+    """Return the levels or the bound with the highest PSNR in a size, or ``first`` if none is better.
 
-    A byte more for each value is 48 dB more.
+    The search begins at the PSNR of ``first``. A byte more for each value is 48 dB more.
     """
     best, n_values = first, math.prod(hand.layout.shape)
     low, high = (first.psnr_db, first.bytes_per_record), (math.inf, math.inf)
     psnr = first.psnr_db
     for step in range(_STEPS):
-        way = _smallest_bound(hand, psnr, n_bytes if step == 0 else math.inf, max_error)
+        way = _smallest_pixels(hand, psnr, n_bytes if step == 0 else math.inf, max_error)
         if way.bytes_per_record <= n_bytes:
             best = max(best, way, key=lambda one: one.psnr_db)
             low = psnr, way.bytes_per_record

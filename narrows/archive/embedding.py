@@ -14,7 +14,8 @@ from narrows.archive.chunks import chunk_block
 from narrows.archive.growing import growing
 from narrows.archive.header import Header, naming, read_header, read_payload, read_whole_index
 from narrows.archive.index import Index
-from narrows.archive.layout import MAX_MODEL_BYTES, pack_header
+from narrows.archive.labels import labels_before
+from narrows.archive.layout import MAX_MODEL_BYTES, BlockType, pack_header
 from narrows.archive.metadata import MODEL_FILE
 from narrows.archive.models import find_codec, held_by, needed_by, read_model, short
 from narrows.codec.frozen import FrozenCodec
@@ -86,10 +87,15 @@ def embed(
             blocks = BlockWriter(file, new, len(new))
             for blob, parts in blobs:
                 blocks.model(blob, parts)
+            listed = index.entries[index.entries["type"] == BlockType.LABELS]
+            labels = dict(zip(listed["first"].tolist(), listed["offset"].tolist(), strict=True))
             for chunk in range(len(index.offsets)):
                 with naming(source.path):
                     offset, block, what = chunk_block(source, index, chunk)
                     payload = read_payload(source, offset, block, what, source.size)
+                    of_records = labels_before(source, offset, block.first, block.n_records, labels)
+                if of_records is not None:
+                    blocks.labels(of_records, block.first, block.n_records)
                 needs = needed_by(payload, block, metadata)
                 blocks.records(payload, block.first, block.n_records, block.coding, needs)
             blocks.finish(index.n_records)

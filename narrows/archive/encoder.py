@@ -49,7 +49,10 @@ class ModelEncoder:
         race = self.model.model_.race
         self.needs_psnr = race is not None and race.residual is not None
         # The bound that the network of residuals was trained for; within a wider one its records may take more bytes.
-        self.trained_bound: int | None = getattr(self.model.model_.residual_part, "max_error", None)
+        residual = self.model.model_.residual_part
+        self.trained_bound: int | None = (
+            None if getattr(residual, "psnr", None) else getattr(residual, "max_error", None)
+        )
         self.psnr = getattr(self.model.chain_.parts.likelihood, "psnr", None)
         self.are_images = self.model.model_.schema.kind == "image"
         self.effort = effort

@@ -28,6 +28,7 @@ class Feature(IntFlag):
     GROUPS = 1 << 7  # a causal network codes groups of records one by one
     READINGS = 1 << 8  # decimals are as they are after their texts were read
     EXCEPTIONS = 1 << 9  # some values of decimals are none
+    LABELS = 1 << 11  # chunks have labels, in blocks of their own
     TABLE = 1 << 12  # rows of a table
 
 
@@ -42,6 +43,7 @@ READ = (
     | Feature.TEXT
     | Feature.READINGS
     | Feature.EXCEPTIONS
+    | Feature.LABELS
     | Feature.TABLE
 )
 """The features that this reader supports."""
@@ -57,6 +59,7 @@ _NEEDED_BY = {
     Feature.TEXT: "text",
     Feature.READINGS: "readings",
     Feature.EXCEPTIONS: "exceptions",
+    Feature.LABELS: "labels",
     Feature.TABLE: "table",
 }
 """The metadata entry that requires a feature, unless it is null."""
@@ -72,6 +75,7 @@ _NAMES = {
     Feature.TEXT: "text",
     Feature.READINGS: "readings of decimals",
     Feature.EXCEPTIONS: "exceptions from decimals",
+    Feature.LABELS: "labels",
     Feature.TABLE: "rows of a table",
 }
 

@@ -318,7 +318,7 @@ def walk_index(source: ByteFile, header: Header) -> Index:
             last, n_before = (offset, block), n_records
             offset = _offset_after(source, offset, block)
             continue
-        if block.type in {BlockType.MODEL, BlockType.RECORDS, BlockType.COLUMN}:
+        if block.type in {BlockType.MODEL, BlockType.RECORDS, BlockType.COLUMN, BlockType.LABELS}:
             entries.append((offset, block.first, block.n_records, 0, block.type))
             parts.append(_parts(source, header, offset, block))
             n_records += block.n_records if block.type == BlockType.RECORDS else 0

@@ -89,6 +89,7 @@ class BlockType(IntEnum):
     INDEX = 3
     APPEND = 4  # the first block of each append; zeros until the append is complete
     COLUMN = 5  # a value for each step of series, such as times
+    LABELS = 6  # the labels of the records of a chunk
 
 
 class Coding(IntEnum):
@@ -100,10 +101,12 @@ class Coding(IntEnum):
     RESIDUAL = 3  # RECORDS: residuals without symbols
     PARTS = 4  # MODEL: some parts of a model
     FIELD = 5  # RECORDS: a block of a field
+    RESIDUAL_BESIDE_CODE = 6  # RECORDS: residuals, and symbols that restoring does not need
 
 
 _OF_MODELS = (Coding.PLAIN, Coding.PARTS)
-_OF_RECORDS = (Coding.CODE, Coding.CODE_AND_RESIDUAL, Coding.RESIDUAL, Coding.FIELD)
+_OF_RECORDS = (Coding.CODE, Coding.CODE_AND_RESIDUAL, Coding.RESIDUAL, Coding.FIELD, Coding.RESIDUAL_BESIDE_CODE)
+_OF_CHUNKS = (BlockType.RECORDS, BlockType.LABELS)
 
 
 @dataclass(frozen=True)
@@ -119,10 +122,10 @@ class Block:
     n_payload_bytes : int
         Length of the payload without its CRC-32.
     first : int
-        RECORDS: the index of the first record, from 0. INDEX: the number of records of the archive. COLUMN: what the
-        column contains. Otherwise 0.
+        RECORDS, LABELS: the index of the first record, from 0. INDEX: the number of records of the archive. COLUMN:
+        what the column contains. Otherwise 0.
     n_records : int
-        RECORDS: the number of records. INDEX: the number of entries. COLUMN: the number of steps. Otherwise 0.
+        RECORDS, LABELS: the number of records. INDEX: the number of entries. COLUMN: the number of steps. Otherwise 0.
     """
 
     type: int
@@ -255,12 +258,12 @@ def parse_block(data: bytes) -> Block:
         raise CorruptArchiveError("a block header is missing where one is expected")
     _check_crc(data, "the header of a block")
     _, kind, coding, flags, n_payload, first, n_records = _BLOCK.unpack_from(data)
-    if n_payload >= 1 << 62 or first + (n_records if kind == BlockType.RECORDS else 0) > MAX_RECORDS:
+    if n_payload >= 1 << 62 or first + (n_records if kind in _OF_CHUNKS else 0) > MAX_RECORDS:
         raise CorruptArchiveError(
             f"the header of a block declares {n_payload:,} bytes and records up to {first + n_records:,}, more than an "
             "archive can have"
         )
-    if kind == BlockType.RECORDS and not 1 <= n_records <= MAX_CHUNK_RECORDS:
+    if kind in _OF_CHUNKS and not 1 <= n_records <= MAX_CHUNK_RECORDS:
         raise CorruptArchiveError(f"a chunk declares {n_records:,} records. Allowed: 1 to {MAX_CHUNK_RECORDS:,}")
     if kind == BlockType.MODEL and (coding not in _OF_MODELS or flags):
         raise ArchiveError(

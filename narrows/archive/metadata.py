@@ -19,6 +19,7 @@ from narrows.archive.layout import (
     MAX_CHUNK_SYMBOLS,
     MAX_RECORD_BYTES,
 )
+from narrows.archive.table_entries import OF_TABLES, entries_of_table
 from narrows.codec.dequantise import DTYPES
 from narrows.codec.rans import MAX_ROWS
 from narrows.codec.residual.grouped import GROUP_BYTES
@@ -26,9 +27,12 @@ from narrows.errors import CorruptArchiveError
 
 __all__ = [
     "CODED_GROUPS",
+    "KEEP_CODES",
+    "LABELS",
     "MODEL_FILE",
     "NO_MODEL",
     "PARTS",
+    "ROUNDED",
     "Metadata",
     "bounded_chunk_records",
     "coded_group_records",
@@ -40,10 +44,14 @@ __all__ = [
 
 MODEL_FILE = "model_file"
 """Entry of archives that contain a part of a model: the first digits of the hash of the model file's codec."""
+ROUNDED = "rounded"
+"""Entry of archives whose pixels were rounded to levels before they were coded losslessly."""
 PARTS = 1
 """The entry ``parts`` of archives with a model in parts."""
 CODED_GROUPS = "coded_groups"
 """The entry of archives whose causal network codes groups of records one by one; its value is 1."""
+LABELS, KEEP_CODES = "labels", "keep_codes"
+"""Entries of archives whose chunks have labels, and of those that keep codes for search; their value is 1."""
 NO_MODEL = "0" * 64
 """The model of an archive of a field, which has none."""
 MAX_AXES = 31  # of a record
@@ -155,6 +163,16 @@ class Metadata:
         return None if found is None else found if isinstance(found, dict) else {"texts": found}
 
     @property
+    def has_labels(self) -> bool:
+        """Whether chunks have labels."""
+        return self.more.get(LABELS) is not None
+
+    @property
+    def keeps_codes(self) -> bool:
+        """Whether chunks whose residuals need no code contain it nevertheless."""
+        return self.more.get(KEEP_CODES) is not None
+
+    @property
     def is_series(self) -> bool:
         """Whether the records, or the slices of a field, are parts of series."""
         return self.more.get("record") == "series" or "series" in self.more
@@ -166,6 +184,16 @@ class Metadata:
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             return None
         return float(value)
+
+    @property
+    def rounding_weight(self) -> float | None:
+        """How much squared error a bit was worth where pixels were rounded to levels; None if they were not."""
+        found = self.more.get(ROUNDED)
+        if found is None:
+            return None
+        weight: Any = found.get("weight") if isinstance(found, dict) else None
+        is_weight = type(weight) in {int, float} and 0 <= weight <= sys.float_info.max
+        return float(weight) if is_weight else 0.0
 
     def entry(self, name: str) -> Any:
         """Return an entry that a layout may have; None if there is none."""
@@ -206,7 +234,7 @@ class Metadata:
         if given.get("field") is not None:
             given = _without_model(given)
         elif given.get("table") is not None:
-            given = _of_table(given)
+            given = entries_of_table(given)
         known = {name: given.pop(name, None) for name in _CHECKS}
         for name, check in _CHECKS.items():
             if not check(known[name]):
@@ -253,20 +281,11 @@ def _without_model(values: dict[str, Any]) -> dict[str, Any]:
     return {"container": {}} | values | _OF_FIELDS | {"record_shape": described.get("block", described.get("shape"))}
 
 
-def _of_table(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a table with the entries that are the same for all tables, which headers do not have."""
-    if not isinstance(values["table"], dict):
-        raise CorruptArchiveError(f"the 'table' in its metadata is not valid: {values['table']!r:.80}")
-    return {"container": {}} | values | _OF_TABLES
-
-
 def header_entries(metadata: Metadata) -> dict[str, Any]:
     """Return the metadata as JSON values for a header, without what is the same for all fields, or all tables."""
     values = metadata.to_json()
-    if metadata.table is not None:
-        return {name: value for name, value in values.items() if name not in _OF_TABLES}
     if metadata.field is None:
-        return values
+        return values if metadata.table is None else {key: one for key, one in values.items() if key not in OF_TABLES}
     return {name: value for name, value in values.items() if name not in _OF_FIELDS and name != "record_shape"}
 
 
@@ -351,16 +370,6 @@ _OF_FIELDS: dict[str, Any] = {
     "quality": 0,
     "n_symbols": 1,
     "chunk_records": 1,
-    "group_records": 16,
-    "tiling": None,
-}
-
-
-_OF_TABLES: dict[str, Any] = {
-    "record_shape": [1],
-    "dtype": "uint8",
-    "quality": 0,
-    "n_symbols": 1,
     "group_records": 16,
     "tiling": None,
 }

@@ -19,9 +19,11 @@ from narrows.archive.appending import bound_for, codec_for, fill_value_for
 from narrows.archive.causal_groups import causal_group_records
 from narrows.archive.contract import Encoder
 from narrows.archive.dial import REACHED_DB, best_within, default_way, smallest_reaching
+from narrows.archive.labelling import labels_for
+from narrows.archive.labels import Label
 from narrows.archive.layout_choice import layout_for
 from narrows.archive.layouts import Layout, TextLayout, Windows
-from narrows.archive.metadata import MODEL_FILE, Metadata
+from narrows.archive.metadata import KEEP_CODES, LABELS, MODEL_FILE, ROUNDED, Metadata
 from narrows.archive.models import short
 from narrows.archive.quality import choose_quality
 from narrows.archive.record_sample import RecordSample, filled
@@ -33,6 +35,7 @@ from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint
 from narrows.codec.parts.parted_codec import PartedCodec
 from narrows.codec.residual.error_bound import ErrorBound
+from narrows.codec.residual.rounding import rounded
 from narrows.data import Source
 from narrows.data.for_model import check_fits
 from narrows.data.image_losses import accepted_losses, accepts_nothing, check_lossless
@@ -90,6 +93,13 @@ class Plan:
         The PSNR that is wanted of all records, if one is asked for.
     is_default : bool
         Whether nothing was asked for, of a new archive.
+    weight : float or None
+        How much squared error a bit is worth, if pixels are rounded to levels and the bound, 0, is that of the rounded
+        ones; otherwise None.
+    labels : list of int, str or None
+        The label of each record; None without labels.
+    keep_codes : bool
+        Whether codes that restoring does not need are kept for search.
     """
 
     encoder: Encoder
@@ -109,6 +119,9 @@ class Plan:
     ways: tuple[Way, ...] = ()
     psnr: float | None = None
     is_default: bool = False
+    weight: float | None = None
+    labels: list[Label] | None = None
+    keep_codes: bool = False
 
     @property
     def least_db(self) -> float | None:
@@ -155,11 +168,14 @@ class Plan:
             **({"record": "series"} if self.encoder.is_series else {}),
             **{entry: self.layout.to_json() if entry == self.layout.entry else None for entry in Layout.registry},
             "max_error": self.bound,
+            **({} if self.weight is None else {ROUNDED: {"weight": self.weight}}),
             **({} if self.fill_value is None else {"fill_value": self.fill_value}),
             **({} if self.codec.digest == whole else {MODEL_FILE: short(whole)}),
             **({} if self.series is None else self.series.to_json()),
             **({} if self.windows is None else {Windows.entry: self.windows.to_json()}),
             **({} if self.texts is None else {TextLayout.entry: self.texts.layout(self.source.shape).to_json()}),
+            **({} if self.labels is None else {LABELS: 1}),
+            **({KEEP_CODES: 1} if self.keep_codes and self.bound is not None else {}),
             **({WAYS: [_brief(way) for way in self.ways]} if self._has_room else {}),
         }
 
@@ -167,6 +183,13 @@ class Plan:
     def _has_room(self) -> bool:
         """Whether there are ways to tell of, and the archive is so large that this costs next to nothing."""
         return len(self.ways) > 1 and self.ways[0].bytes_per_record * len(self.source) > _LARGE
+
+    def rounded(self, records: NDArray[Any]) -> NDArray[Any]:
+        """Return records (n, *shape) as the archive restores them, if their pixels are rounded to levels."""
+        assert self.weight is not None, "pixels are rounded"
+        causal = self.encoder.codec.causal
+        assert causal is not None, "a model with levels has a network"
+        return rounded(records, causal, self.weight)
 
     def padded(self, records: NDArray[Any], restored: NDArray[Any], first: int) -> NDArray[Any]:
         """Return records as they are to be restored: what windows are filled up with costs nothing.
@@ -211,6 +234,8 @@ def plan_archive(
     accept_loss: str | Sequence[str],
     fill_value: float | None,
     before: Metadata | None,
+    labels: Any = None,
+    keep_codes: bool = False,
 ) -> Plan:
     """Return how `compress` writes an archive; other parameters, errors and warnings are those of `compress`.
 
@@ -231,7 +256,8 @@ def plan_archive(
     source = source if given is None else _side_by_side(source, whole, before, path)
     bound = bound_for(path, before, source, max_error=max_error, lossless=lossless, fill_value=fill_value)
     accepted = accepted_losses(accept_loss)
-    if bound == 0:
+    weight = None if before is None else before.rounding_weight
+    if bound == 0 and weight is None:
         check_lossless(source.name, source.warnings, accepted)
     elif accepted:
         raise accepts_nothing()
@@ -244,26 +270,31 @@ def plan_archive(
     texts = _texts(source, before, path)
     bound, series = _of_series(given, whole, bound, may_be_decimals=fill_value is None)
     layout = layout_for(source, whole, overlap, before)
+    of_records = labels_for(source, labels, layout, before, path)
+    _check_codes(path, before, keep_codes=keep_codes)
     encoder.warn_of_scale(source, found)
     asked: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}
     if before is not None:
         is_asked = any(one is not None for one in asked.values())
         chosen = choose_quality(whole, **asked, n_tiles=layout.n_records)
         codec, position = codec_for(path, before, whole, chosen if is_asked else None)
-        return Plan(encoder, source, layout, bound, codec, position, fill_value, found, texts=texts)
+        kept: dict[str, Any] = {"texts": texts, "weight": weight, "labels": of_records}
+        return Plan(encoder, source, layout, bound, codec, position, fill_value, found, **kept)
     hand = RecordSample(encoder, source, layout, found, fill_value)
     has_bounds = encoder.fill_value is None and not overlap
     ways = _ways(hand, bound, has_bounds=has_bounds or bound is not None, **asked)
     if bound is not None and not ways:
-        chosen = hand.quality_within(bound)
+        chosen = whole.default if keep_codes else hand.quality_within(bound)
     else:
-        chosen, bound = ways[0].quality, ways[0].error_bound
+        chosen, bound, weight = ways[0].quality, ways[0].error_bound, ways[0].weight
     is_default = max_error is None and not lossless and all(one is None for one in asked.values())
     codec = PartedCodec.of(whole, chosen, with_network=bound is not None)
     n_group = None
     if bound is not None and whole.causal is not None:
-        n_group = causal_group_records(source, layout, whole, ErrorBound(whole.dtype, bound, fill_value))
+        grid = ErrorBound(whole.dtype, bound, fill_value)
+        n_group = causal_group_records(source, layout, whole, grid, weight)
     taken: dict[str, Any] = {"ways": tuple(ways), "psnr": psnr, "is_default": is_default, "texts": texts}
+    taken |= {"weight": weight, "labels": of_records, "keep_codes": keep_codes}
     return Plan(encoder, source, layout, bound, codec, 0, fill_value, found, n_group, **series, **taken)
 
 
@@ -285,6 +316,15 @@ def _check_asked_of_text(**asked: Any) -> None:
         raise InvalidParameterError(
             f"The '{given}' has no meaning for records of text, whose bytes are right or wrong. Got {asked[given]!r}. "
             "Set 'quality' (--quality), or lossless (--lossless)."
+        )
+
+
+def _check_codes(path: str | os.PathLike[str], before: Metadata | None, *, keep_codes: bool) -> None:
+    """Refuse to keep codes in an archive that was begun without."""
+    if keep_codes and before is not None and before.max_error is not None and not before.keeps_codes:
+        raise InvalidParameterError(
+            f"{os.fspath(path)} was written without codes that restoring does not need, and appended records are "
+            "stored likewise. Omit 'keep_codes' (--keep-codes), or write a new archive."
         )
 
 

@@ -22,7 +22,7 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.models import find_codec
 from narrows.archive.names import file_names, item_names, read_names
 from narrows.archive.selection import Selection, select
-from narrows.archive.with_series import WithSeries
+from narrows.archive.with_labels import WithLabels
 from narrows.errors import CorruptArchiveError
 from narrows.numerics.pool import Pool, check_threads
 from narrows.numerics.surroundings import usual_settings
@@ -86,7 +86,7 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
         raise
 
 
-class Archive(WithSeries):
+class Archive(WithLabels):
     """The items of an archive as a sequence, restored when they are accessed. Returned by `open_archive`.
 
     An item is a record, or an image if the records are tiles. The archive has a length, ``archive[5]`` is one item,

@@ -17,6 +17,7 @@ from narrows.codec.residual.chunk import encode_chunk, size_on_code
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.codec.residual.error_norms import Errors
 from narrows.codec.residual.predicted import MOST_VALUES, encode_predicted
+from narrows.codec.residual.rounding import can_round, rounded, weight_reaching
 from narrows.data import Source
 from narrows.data.fill import is_fill
 from narrows.numerics.psnr import peak_of
@@ -27,6 +28,7 @@ __all__ = ["RecordSample", "filled"]
 _RECORDS, _VALUES = 1024, 1 << 20  # largest sample on which codes are measured
 _REFINED = 64  # records of it with an effort, which takes long
 _BOUNDED_VALUES = 1 << 17  # of them, on which bounds are measured
+_ROUNDED_RECORDS = 256  # of them, on which the rounding to levels is measured
 _CHUNK_BYTES = 80  # of a chunk and its entry in the index, beside codes and residuals
 _FEW_RECORDS, _MOST_TRIED = 128, 5  # to find the quality of the code within a bound
 
@@ -98,6 +100,29 @@ class RecordSample:
             name, psnr_db = way_name(coded.kind, coded.needs_code), self._psnr(records, coded.restored)
             self._bounded[bound, quality] = Way(name, quality, bound, size, psnr_db)
         return self._bounded[bound, quality]
+
+    @property
+    def can_round(self) -> bool:
+        """Whether pixels can be rounded to the levels of the network."""
+        return can_round(self.codec.causal)
+
+    def in_levels(self, psnr: float) -> tuple[Way, bool]:
+        """Return what records take whose pixels are rounded to levels, and whether the network takes the fewest bytes.
+
+        They have a PSNR, or the highest that there is.
+        """
+        codec = self.codec
+        causal = codec.causal
+        assert causal is not None, "it can round"
+        many = self._records[:_ROUNDED_RECORDS]
+        weight = weight_reaching(many, causal, self.peak**2 * 10 ** (-psnr / 10))
+        few, decoded, symbols = self._restored(codec.default, self._n_within)
+        n_code, grid = codec.qualities[codec.default].entropy.encode(symbols).n_bytes, ErrorBound(codec.dtype, 0)
+        coded = encode_chunk(rounded(few, causal, weight), decoded, n_code, grid, causal)
+        each = bounded_chunk_records(math.prod(codec.shape), codec.n_symbols, in_groups=True)
+        size = self._of_all(coded.n_bytes(n_code), len(few), each, 0)
+        psnr_db = self._psnr(many, rounded(many, causal, weight))
+        return Way("levels", codec.default, 0.0, size, psnr_db, weight), coded.kind.uses_network
 
     def some_qualities(self) -> list[int]:
         """Return some qualities, from coarse to fine."""

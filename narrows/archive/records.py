@@ -88,12 +88,15 @@ class Payload(NamedTuple):
         `pack_names` of the records' names; empty if they have none.
     residual : ResidualPayload or None
         The coded residual, in an archive with an error bound.
+    is_beside : bool
+        Whether the residual needs no symbols, and they are kept for search.
     """
 
     checksums: npt.NDArray[np.uint32]
     coded: Coded | None
     names: bytes
     residual: ResidualPayload | None = None
+    is_beside: bool = False
 
     @property
     def needs(self) -> Needs:
@@ -108,7 +111,9 @@ class Payload(NamedTuple):
         """The coding in the block's header."""
         if self.residual is None:
             return Coding.CODE
-        return Coding.RESIDUAL if self.coded is None else Coding.CODE_AND_RESIDUAL
+        if self.coded is None:
+            return Coding.RESIDUAL
+        return Coding.RESIDUAL_BESIDE_CODE if self.is_beside else Coding.CODE_AND_RESIDUAL
 
 
 def checksum(records: npt.NDArray[Any], crc: int = 0) -> int:
@@ -182,7 +187,8 @@ def parse_records(data: bytes, n_records: int, metadata: Metadata, coding: int =
     coded = None if coding == Coding.RESIDUAL else Coded(Message(states, words), data[at : at + n_escapes])
     at += n_escapes
     residual = None if coding == Coding.CODE else _parse_residual(data[at + n_names :])
-    return Payload(checksums, coded, data[at : at + n_names], residual)
+    is_beside = coding == Coding.RESIDUAL_BESIDE_CODE
+    return Payload(checksums, coded, data[at : at + n_names], residual, is_beside)
 
 
 def needs_of(source: ByteFile, payload: int, n_records: int, coding: int, metadata: Metadata) -> Needs:

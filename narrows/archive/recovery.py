@@ -10,6 +10,7 @@ from typing import Any
 from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming
+from narrows.archive.labels import labels_before
 from narrows.archive.layout import BLOCK_BYTES, pack_header
 from narrows.archive.layouts import Field
 from narrows.archive.metadata import Metadata, header_entries
@@ -111,6 +112,9 @@ def recover(
             for offset, block in found.chunks:
                 with naming(source.path):
                     payload = source.read(offset + BLOCK_BYTES, block.n_payload_bytes)
+                    labels = labels_before(source, offset, block.first, block.n_records, found.labels)
+                if labels is not None:
+                    blocks.labels(labels, first, block.n_records)
                 blocks.records(payload, first, block.n_records, block.coding, needed_by(payload, block, metadata))
                 first += block.n_records
             blocks.finish(first)

@@ -61,12 +61,12 @@ def summary_of(
     n_sample = max(1, ZSTD_SAMPLE_BYTES // max(source.values[:1].nbytes, 1))
     chosen, written = plan.codec.qualities[plan.quality], inspect(path)
     is_bounded = written.metadata.get("max_error") is not None
-    largest, psnr_db, bound = tally.max_error, tally.psnr_db, plan.bound
+    largest, psnr_db, bound = tally.max_error, tally.psnr_db, plan.bound if plan.weight is None else None
     if plan.asked_bound is not None:  # decimals, which are rounded
         bound, largest = plan.asked_bound, min(largest, plan.asked_bound)
         psnr_db = psnr_db if bound else None
     missed = tally.fill_warnings(plan.fill_value, plan.encoder.fill_value, is_bounded=is_bounded)
-    if not is_bounded:
+    if not is_bounded or plan.weight is not None:
         missed = (*missed, *tally.warnings(asked, plan.more_db, plan.trained_for), *size_warnings(written, asked_bytes))
     warnings = {str(one): one.to_json() for one in (*source.warnings, *warned, *missed)}  # each of them once
     made = Summary(

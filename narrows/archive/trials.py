@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,8 @@ class Trial:
     Attributes
     ----------
     quality : int or None
-        Number of the model's quality, from 0, the coarsest. None with a bound, for which the smallest file is chosen.
+        Number of the model's quality, from 0, the coarsest. None with a bound, for which the smallest file is chosen,
+        and for pixels that are rounded to levels.
     error_bound : float or None
         The largest error allowed, in the records' units; 0: lossless; None: no bound.
     is_default, is_chosen : bool
@@ -167,12 +168,12 @@ def try_qualities(
         both = None if quality is not None else max_error
         chosen = _choice(encoder, source, overlap, selected, False, max_error=both, fill_value=fill_value)
     planned = {_key(one): one for one in (default, chosen) if one is not None}
-    key_chosen = (None, bound) if bound is not None and not is_selected else _key(chosen)
+    key_chosen = _Key(None, bound) if bound is not None and not is_selected else _key(chosen)
     asked: list[dict[str, Any]] = [
         {"quality": k, "overlap": overlap, "effort": effort} for k in range(len(codec.qualities))
     ]
     for key, plan in planned.items():
-        if plan.bound:
+        if plan.bound or plan.weight is not None:
             given = fill_value if key == key_chosen else None
             asked.append({"planned": plan, "max_error": plan.bound, "fill_value": given})
     if bound is not None:
@@ -222,18 +223,24 @@ def _choice(
         raise
 
 
-def _key(plan: Plan | None) -> tuple[int | None, float | None]:
-    """Return the number of the quality and the bound; what is lossless has no quality."""
+class _Key(NamedTuple):
+    """What identifies a way to write an archive: the quality, the bound, and whether pixels are rounded to levels."""
+
+    quality: int | None = None
+    bound: float | None = None
+    is_rounded: bool = False
+
+
+def _key(plan: Plan | None) -> _Key:
+    """Return the key of a plan; what is lossless, or of rounded pixels, has no quality."""
     if plan is None:
-        return None, None
-    return None if plan.bound == 0 else plan.number, plan.bound
+        return _Key()
+    return _Key(None if plan.bound == 0 else plan.number, plan.bound, plan.weight is not None)
 
 
-def _key_of(
-    quality: int | None = None, max_error: float | None = None, lossless: bool = False, **_: Any
-) -> tuple[int | None, float | None]:
-    """Return the same of what is asked of `compress`, which chooses the quality itself if there is a bound."""
-    return quality, 0.0 if lossless else max_error
+def _key_of(quality: int | None = None, max_error: float | None = None, lossless: bool = False, **_: Any) -> _Key:
+    """Return the key of what is asked of `compress`, which chooses the quality itself if there is a bound."""
+    return _Key(quality, 0.0 if lossless else max_error)
 
 
 def _sample(source: Source, most: int) -> Source:

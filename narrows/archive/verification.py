@@ -21,6 +21,7 @@ from narrows.archive.header import (
     unfinished_append,
 )
 from narrows.archive.index import parse_index
+from narrows.archive.labels import problems_of_labels
 from narrows.archive.layout import (
     BLOCK_BYTES,
     CRC_BYTES,
@@ -39,7 +40,6 @@ from narrows.archive.report import Problem, Report
 from narrows.archive.scan import Scanned, scan
 from narrows.archive.series_problems import problems_of_series
 from narrows.archive.table_chunks import check_rows
-from narrows.archive.table_codec import TableCodec
 from narrows.codec.parts.needs import Needs
 from narrows.errors import ArchiveError, CorruptArchiveError
 from narrows.numerics.pool import Pool, check_threads
@@ -51,12 +51,13 @@ Placed = tuple[int, Block]
 
 
 class Found(NamedTuple):
-    """The intact content of an archive; `models` are the payloads of its MODEL blocks."""
+    """What is intact: payloads of MODEL blocks, chunks, and offsets of LABELS blocks by their first records."""
 
     header: Header
     models: list[bytes]
     chunks: list[Placed]
     report: Report
+    labels: dict[int, int]
 
 
 def verify(path: str | os.PathLike[str], *, model: Any = None, threads: int | None = None) -> Report:
@@ -126,7 +127,7 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
     if isinstance(items, Windows) and declared not in {None, items.n_windows}:
         what = f"it has {declared:,} windows, but its series consist of {items.n_windows:,}"
         problems.append(Problem(source.size, what))
-    problems += problems_of_series(source, header, scanned)
+    problems += [*problems_of_series(source, header, scanned), *problems_of_labels(source, scanned)]
     lost = _gaps(chunks, problems, declared)
     problems += _missing(lost, problems, source.size)
     _check_end(source, header, _model_offsets(scanned, header), chunks, problems)
@@ -142,7 +143,8 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
         largest_error=_largest_error(source, header, chunks),
         unit=items.unit,
     )
-    return Found(header, models, chunks, report)
+    labels = {block.first: offset for offset, block, is_whole in scanned if is_whole and block.type == BlockType.LABELS}
+    return Found(header, models, chunks, report, labels)
 
 
 def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems: list[Problem]) -> int:
@@ -164,7 +166,7 @@ def _ignore_unfinished(source: ByteFile, header: Header | ArchiveError, problems
 
 
 def _largest_error(source: ByteFile, header: Header, chunks: list[Placed]) -> float | None:
-    if header.metadata.max_error is None or header.metadata.table is not None:
+    if header.metadata.max_error is None or header.metadata.rounding_weight is not None:
         return None
     if header.metadata.field is not None:
         return max((largest_block_error(source, at + BLOCK_BYTES) for at, _ in chunks), default=0.0)
@@ -222,7 +224,7 @@ def _model(
             problems.append(Problem(offset, str(error)))
     if metadata.field is not None:
         return [], find_codec(source, metadata, [], model)
-    needed = Needs.NOTHING if metadata.table is not None else _needed(source, header, scanned)
+    needed = _needed(source, header, scanned)
     try:
         if metadata.parts is not None:
             inside = parts_of(blobs, metadata)
@@ -244,10 +246,9 @@ def _needed(source: ByteFile, header: Header, scanned: list[Scanned]) -> Needs:
     """Return the parts of the model that the chunks need."""
     needed = Needs.NOTHING
     for offset, block, is_whole in scanned:
-        if is_whole and block.type == BlockType.RECORDS:
+        if is_whole and block.type == BlockType.RECORDS and header.metadata.table is None:
             with suppress(CorruptArchiveError):
-                at = offset + BLOCK_BYTES
-                needed |= needs_of(source, at, block.n_records, block.coding, header.metadata)
+                needed |= needs_of(source, offset + BLOCK_BYTES, block.n_records, block.coding, header.metadata)
     return needed
 
 
@@ -259,12 +260,11 @@ def _damage(source: ByteFile, header: Header, scanned: Scanned, codec: Codec | N
     metadata, n = header.metadata, block.n_records
     try:
         if metadata.table is not None:
-            check_rows(source, offset, block, metadata, codec.table if isinstance(codec, TableCodec) else None)
+            check_rows(source, offset, block, metadata, getattr(codec, "table", None))
             return None
         if metadata.field is not None:
             field = Field.from_json(metadata.field)
-            stored = read_block_values(source, offset, block, metadata, field)
-            restore_block(stored, block.first, metadata, field)
+            restore_block(read_block_values(source, offset, block, metadata, field), block.first, metadata, field)
             return None
         if n > metadata.chunk_records:
             raise CorruptArchiveError(f"a chunk has {n:,} records. Allowed in this archive: {metadata.chunk_records:,}")

@@ -27,11 +27,13 @@ class Way:
     quality : int
         Number of the quality of the code.
     error_bound : float or None
-        The largest error allowed, in the records' units; 0: lossless; None: no bound.
+        The largest error allowed, in the records' units; 0: lossless, of rounded pixels if these are; None: no bound.
     bytes_per_record : float
         Bytes of a record, or of an image that is cut into tiles, without header and model.
     psnr_db : float
         PSNR over the records' own range; infinite without an error.
+    weight : float or None
+        How much squared error a bit is worth, if pixels are rounded to levels; otherwise None.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Way:
     error_bound: float | None
     bytes_per_record: float
     psnr_db: float
+    weight: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the way as JSON values; an infinite PSNR becomes None."""

@@ -24,6 +24,7 @@ from narrows.archive.chunks import chunk_bytes
 from narrows.archive.contract import Codec
 from narrows.archive.growing import growing
 from narrows.archive.header import Header, naming, read_header, read_whole_index
+from narrows.archive.labels import Label
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Layout
@@ -158,6 +159,7 @@ class Writer:
         names: Sequence[str] | None = None,
         *,
         records: npt.NDArray[Any] | None = None,
+        labels: Sequence[Label] | None = None,
     ) -> None:
         """Add records.
 
@@ -171,6 +173,8 @@ class Writer:
             The original records. Required if the archive has a `max_error`.
         names : sequence of str, optional
             Relative file names of the records, with ``/`` between folders; empty for a record without a name.
+        labels : sequence of int, str or None
+            Their labels; required if the metadata have the entry ``labels``, and refused otherwise.
 
         Raises
         ------
@@ -185,6 +189,11 @@ class Writer:
                 "An archive with a 'max_error' needs the original 'records', of the same shape as the restored ones, "
                 f"{restored.shape}. Got {None if records is None else records.shape}."
             )
+        if (labels is not None) != self.metadata.has_labels or (labels is not None and len(labels) != len(symbols)):
+            raise ShapeMismatchError(
+                f"There must be {'one label' if self.metadata.has_labels else 'no label'} for each of the "
+                f"{len(symbols):,} records. Got {'none' if labels is None else f'{len(labels):,}'}."
+            )
         if names is not None:
             check_names(names)
         done = 0
@@ -197,6 +206,7 @@ class Writer:
                 held.records.append((np.array(records[part]), np.array(restored[part])))
             held.symbols.append(np.array(symbols[part], np.int32))
             held.names.extend([""] * more if names is None else names[part])
+            held.labels.extend([] if labels is None else labels[part])
             done += more
             if len(held) == self.metadata.chunk_records:
                 self._finish_chunk()
@@ -279,6 +289,8 @@ class Writer:
             needs = coded.needs if isinstance(self._codec, PartedCodec) else Needs.NOTHING
             with naming_output(self.path):
                 self._add_parts(self.needed | needs)
+                if coded.labels is not None:
+                    self._blocks.labels(coded.labels, coded.first, coded.n_records)
                 self._blocks.records(coded.payload, coded.first, coded.n_records, coded.coding, needs)
             self._pending.popleft()
             if coded.encoding is not None:

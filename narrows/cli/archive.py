@@ -49,6 +49,7 @@ WAYS = {
     "code and rest": "by the code and its residual",
     "neighbours": "by prediction from neighbours",
     "network": "by the residual model",
+    "levels": "pixels rounded to levels, by the residual model",
     "bytes": "byte by byte, from the text before",
     "zstd": "by zstd",
     "plain": "uncompressed",
@@ -142,6 +143,7 @@ def about(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
         *([] if is_bounded else [("quality", _quality(metadata["quality"], psnr_db))]),
         *([] if is_without else [("code", f"{count(metadata['n_symbols'], 'whole number')} a {one}")]),
         *_bound_rows(metadata.get("max_error"), found.largest_error, metadata["dtype"]),
+        *_rounded_rows(metadata),
         *_way_rows(found),
         *([] if metadata.get("fill_value") is None else [("fill value", f"{metadata['fill_value']}, kept exactly")]),
         *_series_rows(metadata),
@@ -194,6 +196,13 @@ def _bound_rows(max_error: float | None, largest: float | None, dtype: str) -> l
     if not dtype.startswith("float"):  # errors of whole numbers are whole numbers
         max_error, largest = int(max_error), int(largest)
     return [("kept", f"every value within {number(max_error)}; the largest error is {number(largest)}")]
+
+
+def _rounded_rows(metadata: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return a row on the rounding of pixels, if they are rounded."""
+    if metadata.get("rounded") is None:
+        return []
+    return [("kept", "pixels rounded to a few levels, by their errors and their bytes")]
 
 
 def _text_rows(metadata: dict[str, Any], n_records: int) -> list[tuple[str, str]]:

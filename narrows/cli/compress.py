@@ -127,6 +127,17 @@ so that reading needs FILE.narrows alone.
     help="Without -m: whether DATA is one field over all axes, records along the first axis, or the rows of a table.  "
     "[default: files of text are tables or series, other arrays are fields]",
 )
+@click.option(
+    "--labels",
+    metavar="FILE|auto",
+    help="Store a label with each record, for `narrows search`: auto: those that come with DATA; or those in a .npy or "
+    "IDX file, or on the lines of a text.",
+)
+@click.option(
+    "--keep-codes",
+    is_flag=True,
+    help="With --max-error or --lossless: keep codes that restoring does not need, to search the archive.",
+)
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @table_options
 @data_options
@@ -151,6 +162,8 @@ def compress(
     embed_model: bool,
     chunk_records: int | None,
     kind: str | None,
+    labels: str | None,
+    keep_codes: bool,
     append: bool,
     as_table: dict[str, Any],
     limit: int | None,
@@ -177,8 +190,8 @@ def compress(
     check_bound(wanted, max_error=max_error, lossless=lossless, overlap=overlap)
     check_model(
         model,
-        {**wanted, "overlap": overlap, "effort": effort or None, "chunk_records": chunk_records},
-        {"dry_run": dry_run, "embed_model": embed_model, "append": append},
+        {**wanted, "overlap": overlap, "effort": effort or None, "chunk_records": chunk_records, "labels": labels},
+        {"dry_run": dry_run, "embed_model": embed_model, "append": append, "keep_codes": keep_codes},
         kind=kind,
         is_bounded=lossless or max_error is not None,
     )
@@ -206,9 +219,11 @@ def compress(
         return
     if is_table_model(model):
         given = {"append": append, "dry_run": dry_run, "embed_model": embed_model, "effort": effort, **wanted, **values}
-        given |= {"max_error": max_error, **reading}
-        how = {"force": force, "threads": threads, "as_json": as_json, "quiet": quiet}
-        compress_by_model(data, model, output, given=given, as_table={"limit": limit, **as_table}, **how)
+        given |= {"max_error": max_error, "labels": labels, "keep_codes": keep_codes, **reading}
+        compress_by_model(
+            data, model, output, given=given, as_table={"limit": limit, **as_table}, force=force, threads=threads,
+            as_json=as_json, quiet=quiet,
+        )  # fmt: skip
         return
     if append:
         check_readable(output)
@@ -222,11 +237,11 @@ def compress(
     choose(source, codec, asked, model=model, output=output, before=before, fill_value=fill_value)
 
     loaded = load_model(model, device)
-    how = {**values, "embed_model": embed_model, "chunk_records": chunk_records, "threads": threads}
+    how: dict[str, Any] = {**values, "embed_model": embed_model, "chunk_records": chunk_records, "threads": threads}
     if dry_run:
         print_trials(source, loaded, model, asked, as_json=as_json, quiet=quiet, **how)
         return
-    how |= {"append": append, "force": force}
+    how |= {"append": append, "force": force, "labels": labels, "keep_codes": keep_codes}
     _compress(source, loaded, model, output, {**asked, **how}, as_json=as_json, quiet=quiet)
 
 

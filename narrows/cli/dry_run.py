@@ -71,6 +71,8 @@ def _row(trial: Trial, source: Source, asked: dict[str, Any]) -> tuple[str, ...]
     elif trial.error_bound:
         name = _typed(trial, asked)
         marks = {**marks, f"every value within {format(trial.error_bound, '.4g')}": True}
+    elif trial.error_bound is None:
+        name, marks = _typed(trial, asked), {**marks, "pixels in levels": True}
     else:
         name, marks = "--lossless", {"chosen": asked["lossless"]}
     psnr = "exact" if trial.max_error == 0 else "-" if trial.psnr_db is None else f"{trial.psnr_db:.2f}"

@@ -93,7 +93,7 @@ class Autoencoder(
         the label, and records with a given label can be generated (Sohn, Lee and Yan 2015).
     training : Training, optional
         How to train. None: the defaults of `Training`.
-    artefacts : "all", or a sequence of "pca", "density" and "codec"
+    artefacts : "all", or a sequence of "pca", "density", "search" and "codec"
         What is measured on the training records: PCA for comparisons, a density of codes for sampling, and the archive
         codec. `fit` measures PCA, and keeps a sample of records for the others, which are measured at first use or when
         the model is saved. ``artefacts=()``: none; `measure` measures them later.
@@ -148,7 +148,8 @@ class Autoencoder(
     codec_error_ : str or None
         The reason why there is no ``codec_``.
     unmeasured_ : dict of str to str
-        The artefacts that the model lacks (``pca``, ``density``, ``codec``), each with the reason; see `measure`.
+        The artefacts that the model lacks (``pca``, ``density``, ``search``, ``codec``), each with the reason; see
+        `measure`.
     model_ : FittedModel
         All of the above as one immutable value.
 

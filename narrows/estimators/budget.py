@@ -44,20 +44,26 @@ def ending_early(settings: Training, n_records: int) -> Training:
 
 
 def residual_for(
-    shape: tuple[int, ...], n_records: int, *, max_error: int = 0, most_epochs: int | None = None
+    shape: tuple[int, ...],
+    n_records: int,
+    *,
+    max_error: int = 0,
+    psnr: float | None = None,
+    most_epochs: int | None = None,
 ) -> CausalNetwork:
-    """Return the network of residuals for lossless archives, or for those within a bound, which has fewer levels."""
-    n_values = math.prod(shape)
+    """Return the network of residuals for lossless archives, or for those within a bound or with a PSNR."""
+    n_values, is_lossy = math.prod(shape), bool(max_error) or psnr is not None
     n_hidden, n_components = next((h, k) for most, h, k in _WIDTHS if n_records * n_values <= most)
     layout = ImageLayout.of(shape)
-    values, fewest = (_BOUNDED_VALUES, _BOUNDED_RECORDS) if max_error else (_LOSSLESS_VALUES, _LOSSLESS_RECORDS)
+    values, fewest = (_BOUNDED_VALUES, _BOUNDED_RECORDS) if is_lossy else (_LOSSLESS_VALUES, _LOSSLESS_RECORDS)
     epochs = _epochs(n_records, max(values / n_values, fewest))
     return CausalNetwork(
         n_hidden=n_hidden,
-        n_components=min(n_components, 4) if max_error else n_components,
+        n_components=min(n_components, 4) if is_lossy else n_components,
         reach=min(6 if layout.channels == 1 else 3, max(min(layout.height, layout.width) // 2, 1)),
         learning_rate=3e-3,
         max_error=max_error,
+        psnr=psnr,
         epochs=min(epochs, most_epochs or epochs),
     )
 

@@ -265,4 +265,9 @@ def _continued(
         history=[*model.history, *(row.to_json() for row in history)],
         kept=Kept.of(history, keeps_best=stage.keeps_best, start=kept),
     ).to(resolve_device(settings))
-    return continued, stage, TrainingRecords(data.source.values, apart.rows_for_pca, records, learned_from)
+    of_records: dict[str, Any] = {"labels": data.source.labels, "classes": data.labels}
+    return (
+        continued,
+        stage,
+        TrainingRecords(data.source.values, apart.rows_for_pca, records, learned_from, **of_records),
+    )

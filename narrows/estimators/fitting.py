@@ -25,6 +25,7 @@ from narrows.estimators.preparation import (
     whole,
 )
 from narrows.estimators.race import RESIDUAL_HELD_OUT, first_records
+from narrows.estimators.rounded_records import rounded_records, some_values
 from narrows.estimators.selection import choose
 from narrows.estimators.training_data import LabelledSource, Split
 from narrows.estimators.value_counts import few_levels
@@ -132,8 +133,8 @@ def train_model(
     stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:
-        residual = _residual_module(plan.residual, source, apart, seed).to(resolve_device(settings))
-        stages.append(_residual_stage(plan, residual, learned_from, apart.held_out))
+        residual, residual_stage = _for_residuals(plan, plan.residual, source, apart, seed)
+        stages.append(residual_stage)
     model = FittedModel(
         kind="autoencoder",
         parameters=params,
@@ -172,7 +173,8 @@ def train_model(
         kept=kept,
     )
     unseen = None if plan.race is None else apart.held_out
-    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen)
+    of_records: dict[str, Any] = {"labels": source.labels, "classes": labels}
+    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen, **of_records)
 
 
 def train_stages(
@@ -233,15 +235,17 @@ def _kept_linear(chain: Chain, records: Records, apart: Split, settings: Trainin
         return Kept(None, loss, None if unseen is None else mean_loss(chain, unseen, workers))
 
 
-def _residual_module(part: Residual, source: Source, apart: Split, seed: int) -> ResidualModule:
-    levels = few_levels(apart.records, apart.held_out)
-    return part.build(source.shape, source.dtype, generator(seed, Stream.LOSSLESS_WEIGHTS), levels)
-
-
-def _residual_stage(plan: Planned, module: ResidualModule, records: Records, held_out: Records | None) -> Stage:
-    """Return the stage of the residual model; with held-out records, it ends when their loss no longer falls."""
-    assert plan.residual is not None
-    settings, few = plan.residual.training(len(records)), None
-    if plan.ends_early and held_out is not None:
-        settings, few = ending_early(settings, len(records)), first_records(held_out, RESIDUAL_HELD_OUT)
-    return Stage(module, records, few, settings, "residuals", Stream.LOSSLESS_ORDER, Stream.LOSSLESS_NOISE)
+def _for_residuals(
+    plan: Planned, part: Residual, source: Source, apart: Split, seed: int
+) -> tuple[ResidualModule, Stage]:
+    """Return the untrained residual model and its stage; with held-out records, that ends when their loss stays."""
+    rounding = part.rounding(some_values(apart.records))
+    levels = few_levels(apart.records, apart.held_out) if rounding is None else tuple(rounding.levels.tolist())
+    module = part.build(source.shape, source.dtype, generator(seed, Stream.LOSSLESS_WEIGHTS), levels)
+    settings, few = part.training(len(apart.records)), None
+    if plan.ends_early and apart.held_out is not None:
+        settings = ending_early(settings, len(apart.records))
+        few = rounded_records(first_records(apart.held_out, RESIDUAL_HELD_OUT), rounding)
+    records = rounded_records(apart.records, rounding)
+    stage = Stage(module, records, few, settings, "residuals", Stream.LOSSLESS_ORDER, Stream.LOSSLESS_NOISE)
+    return module.to(resolve_device(plan.settings)), stage

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Self
+from typing import Any, Self
 
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
@@ -31,7 +31,7 @@ class Measuring(Scoring):
         sample_weight: ArrayLike | None = None,
         again: bool = False,
     ) -> Self:
-        """Measure artefacts that `fit` did not measure: PCA, latent density, archive codec.
+        """Measure artefacts that `fit` did not measure: PCA, latent density, metric of search, archive codec.
 
         `fit` prepares the density and the codec, which are measured when they are first needed, for example by `sample`
         or `save`. ``measure()`` measures them now. ``unmeasured_`` lists missing artefacts with the reason.
@@ -105,7 +105,8 @@ class Measuring(Scoring):
         self.chain_.eval()  # a training loop of the user's may have left it in train mode
         unlabelled = Records(data.source.values, self.chain_.device).weighted(data.weights, None, self.chain_.dtype)
         records = labelled(unlabelled, data.labels)
-        everything = TrainingRecords(data.source.values, None, records, unlabelled)
+        of_records: dict[str, Any] = {"labels": data.source.labels, "classes": data.labels}
+        everything = TrainingRecords(data.source.values, None, records, unlabelled, **of_records)
         for self.model_ in measure(self.model_, everything, names, at_once=True):  # noqa: B020
             pass
         return self

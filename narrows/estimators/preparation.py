@@ -32,6 +32,7 @@ from narrows.training import (
     resolve_device,
     resolve_training,
 )
+from narrows.training.partners import nearest_records
 from narrows.training.pretraining import Pretraining
 
 __all__ = [
@@ -171,7 +172,18 @@ def chain_stage(
         for batch in held_out.batches(batch_size(chain.shape, _BATCH)):
             chain.check_support(batch)
     keep_best = held_out is not None and chain.parts.network.linear_path
-    return Stage(chain, records, held_out, settings, name=name, keep_best=keep_best)
+    neighbours = _neighbours(chain, records)
+    return Stage(chain, records, held_out, settings, name=name, keep_best=keep_best, neighbours=neighbours)
+
+
+def _neighbours(chain: Chain, records: Records) -> torch.Tensor | None:
+    """Return the indices of the nearest records of each, as many as penalties ask for; None if none does."""
+    k, unlabelled = max((one.n_partners for one in chain.penalties), default=0), getattr(records, "unlabelled", records)
+    if k == 0 or len(records) < 2:
+        return None
+    size = batch_size(chain.shape, _BATCH)
+    with one_openmp_thread():  # the last bits of a sum depend on how threads share it
+        return nearest_records(lambda: map(chain.prepare, unlabelled.batches(size)), len(records), k)
 
 
 def check_patience(settings: Training, held_out: Records | None) -> None:

@@ -24,9 +24,11 @@ from narrows.data import Source
 from narrows.estimators.budget import brief, ending_early, residual_for, whole_epochs
 from narrows.estimators.defaults import WITHOUT_PLACES
 from narrows.estimators.preparation import new_chain
+from narrows.estimators.rounded_records import rounded_records, some_values
 from narrows.estimators.value_counts import value_counts
 from narrows.likelihoods.constrained_normal import USUAL_ERRORS
 from narrows.lossless import CausalNetwork
+from narrows.lossless.pixel_levels import PixelLevels
 from narrows.model.race import Entrant, Race
 from narrows.networks import Network, Strided
 from narrows.numerics.randomness import Stream, generator
@@ -71,7 +73,8 @@ class _Gain:
 
 
 # Measured on MNIST and Fashion-MNIST at 23.5 to 29.5 dB.
-_OF_MAP, _OF_SHORT, _OF_RESIDUAL = _Gain(0.78, 0.8), _Gain(0.72, 2.0), _Gain(0.94, 0.0)
+_OF_MAP, _OF_SHORT = _Gain(0.78, 0.8), _Gain(0.72, 2.0)
+_OF_RESIDUAL, _OF_LEVELS = _Gain(0.94, 0.0), _Gain(0.85, 0.0)  # archives are rounded by the network, not the table
 _USUAL_DOUBLINGS = 4.5  # from a race of full length to the whole training
 _MISSES_DB = 0.5  # an entrant that is expected to be further below the wanted quality does not reach it
 
@@ -84,6 +87,7 @@ class _Way:
     gain: _Gain
     parts: Parts | None = None
     residual: CausalNetwork | None = None
+    rounding: PixelLevels | None = None
 
 
 def races(params: Mapping[str, Any], parts: Parts, source: Source) -> bool:
@@ -157,7 +161,7 @@ def race_for(
     for place, way in enumerate(ways, 1):
         callback.stage(f"race {place}/{len(ways)}, {way.name}")
         if way.residual is not None:
-            rate, reached = short.of_residual(way.residual), psnr
+            rate, reached = short.of_residual(way.residual, way.rounding), psnr
         else:
             assert way.parts is not None
             rate, reached = short.of_code(way.parts)
@@ -220,10 +224,19 @@ def _ways(parts: Parts, source: Source, records: Records, settings: Training) ->
         short = replace(parts, n_latent=n_latent, network=network, bottleneck=bottleneck)
         ways.append(_Way(_name(short, source.shape), _OF_SHORT, short))
     if _predicts_pixels(parts, source):
-        bounds = bounds_for(value_counts(records), parts.likelihood.psnr + _MARGIN_DB)  # type: ignore[attr-defined]
-        residual = residual_for(source.shape, len(records), max_error=bounds[0], most_epochs=settings.epochs)
-        ways.append(_Way(f"pixels within {bounds[0]}", _OF_RESIDUAL, residual=residual))
+        ways.append(_of_pixels(parts.likelihood.psnr, source.shape, records, settings))  # type: ignore[attr-defined]
     return ways
+
+
+def _of_pixels(psnr: float, shape: tuple[int, ...], records: Records, settings: Training) -> _Way:
+    """Return a network of pixels rounded to a few levels, or, for a high quality, within a bound."""
+    rounding = PixelLevels.fit(some_values(records), psnr)
+    if rounding is not None:
+        residual = residual_for(shape, len(records), psnr=psnr, most_epochs=settings.epochs)
+        return _Way(f"pixels in {len(rounding.levels)} levels", _OF_LEVELS, residual=residual, rounding=rounding)
+    bound = bounds_for(value_counts(records), psnr + _MARGIN_DB)[0]
+    residual = residual_for(shape, len(records), max_error=bound, most_epochs=settings.epochs)
+    return _Way(f"pixels within {bound}", _OF_RESIDUAL, residual=residual)
 
 
 def _name(parts: Parts, shape: tuple[int, ...]) -> str:
@@ -256,11 +269,13 @@ class _Short:
         rate = row.validation_loss - log_scale - n_values * row.validation_mse / (2 * USUAL_ERRORS * wanted)
         return rate, -10 * math.log10(max(row.validation_mse, 1e-12))
 
-    def of_residual(self, part: CausalNetwork) -> float:
+    def of_residual(self, part: CausalNetwork, rounding: PixelLevels | None) -> float:
         """Return the rate of a network of residuals in nats."""
         shape, weights = self.source.shape, generator(self.seed, Stream.LOSSLESS_WEIGHTS)
-        module = part.build(shape, self.source.dtype, weights).to(resolve_device(self.settings))
-        some, few = self._some(), first_records(self.held_out, RESIDUAL_HELD_OUT)
+        levels = None if rounding is None else tuple(rounding.levels.tolist())
+        module = part.build(shape, self.source.dtype, weights, levels).to(resolve_device(self.settings))
+        some = rounded_records(self._some(), rounding)
+        few = rounded_records(first_records(self.held_out, RESIDUAL_HELD_OUT), rounding)
         row = self._train(module, some, few, part.training(len(some)))
         assert row.validation_loss is not None
         return row.validation_loss

@@ -34,9 +34,11 @@ SUMMARIES = {
         "Document 4: two convolutions of 32 channels with pooling, mirrored; removes Gaussian noise of 0.5."
     ),
     "hinton2006": "Hinton and Salakhutdinov (2006): 784-1000-500-250-30 with a linear code, trained end to end.",
+    "map": "Two numbers that keep neighbours, for maps: parametric t-SNE (van der Maaten 2009) beside an autoencoder.",
     "series": "Windows of series by convolutions along time, beside a linear path that starts at PCA (document 0).",
     "recurrent": "Windows of series by gated recurrent units, beside a linear path that starts at PCA (document 0).",
     "text": "Text: dense or recurrent layers over embedded bytes, and a code of whole numbers for small files.",
+    "search": "Document 1: codes for search that change little with noise: a denoising autoencoder, noise of 0 to 0.7.",
     "codec": (
         "For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."
     ),

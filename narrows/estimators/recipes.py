@@ -22,7 +22,7 @@ from narrows.errors import UnknownNameError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
 from narrows.networks import Convolutional, Dense, Recurrent, Temporal
-from narrows.penalties import MMD
+from narrows.penalties import MMD, Neighbours
 from narrows.preprocessing import UnitScale
 from narrows.training import SGD, Adadelta, Adam, Training
 from narrows.training.pretraining import LayerWise
@@ -300,6 +300,22 @@ def hinton2006() -> Autoencoder:
     )
 
 
+@_named("map")
+def map_() -> Autoencoder:
+    """Two numbers that keep neighbours, for maps: parametric t-SNE (van der Maaten 2009) beside an autoencoder."""
+    # The widths are those of the paper, with one layer of 500 more; relu from the start does for its pretraining.
+    return Autoencoder(
+        n_latent=2,
+        network=Dense(widths=(500, 500, 500, 2000), activation="relu", initialisation="fan-in"),
+        likelihood=_SUM_OF_SQUARES.clone(),
+        penalties=(Neighbours(),),
+        artefacts=("pca",),  # an archive codec, which maps seldom need, takes as long as the training on few records
+        preprocessing="unit-scale",
+        real_values="standardise",
+        training=Training(batch_size=250, optimiser=Adam(learning_rate=1e-3)),
+    )
+
+
 @_named("series")
 def series() -> Autoencoder:
     """Windows of series by convolutions along time, beside a linear path that starts at PCA (document 0)."""
@@ -331,6 +347,17 @@ def text() -> Autoencoder:
         bottleneck=Rounded(weight=0.06),
         record="text",
         training=Training(epochs=30, batch_size=128, optimiser=Adam(learning_rate=2e-3)),
+    )
+
+
+@_named("search")
+def search() -> Autoencoder:
+    """Document 1: codes for search that change little with noise: a denoising autoencoder, noise of 0 to 0.7."""
+    return Autoencoder(
+        corruption=Gaussian(scale=0.7, clip=True, vary=True),
+        preprocessing="unit-scale",
+        real_values="unit-scale",
+        training=Training(epochs=25),
     )
 
 

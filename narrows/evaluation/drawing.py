@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from narrows import pictures
@@ -28,8 +27,8 @@ from narrows.data.text.texts import decoded
 from narrows.errors import InvalidParameterError
 from narrows.estimators.checks import check_model, records_for
 from narrows.evaluation.denoising import psnr_db_of_records
-from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.records import ImageLayout
+from narrows.uses.projections import project
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,6 +44,7 @@ __all__ = [
     "draw_map",
     "draw_qualities",
     "draw_reconstructions",
+    "drawable",
     "first_layer_weights",
 ]
 
@@ -76,7 +76,7 @@ def draw_reconstructions(model: Autoencoder, data: Data, *, n: int = 10) -> Figu
     """
     some = records_for(model, data, "draw_reconstructions").limit(n).alone
     restored = model.reconstruct(some, dtype=model.dtype_)
-    return pictures.reconstructions(_drawable(model, some.values), _drawable(model, restored), n=n)
+    return pictures.reconstructions(drawable(model, some.values), drawable(model, restored), n=n)
 
 
 def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state: int = 0) -> Figure:
@@ -108,7 +108,7 @@ def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state:
     noisy = model.corrupt(some, random_state=random_state)
     restored = model.reconstruct(noisy, some.named_labels, dtype=model.dtype_)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
-    return pictures.rows({name: _drawable(model, values) for name, values in shown.items()}, n=n)
+    return pictures.rows({name: drawable(model, values) for name, values in shown.items()}, n=n)
 
 
 def draw_denoised(
@@ -133,7 +133,7 @@ def draw_denoised(
     before, after = (psnr_db_of_records(model, clean[:n], other[:n]) for other in (noisy, restored))
     shown = {"original": clean[:n], "noisy": noisy[:n], "restored": restored[:n]}
     return pictures.rows(
-        {name: _drawable(model, values) for name, values in shown.items()},
+        {name: drawable(model, values) for name, values in shown.items()},
         n=n,
         captions=[f"{_decibels(a)} → {_decibels(b)}" for a, b in zip(before, after, strict=True)],
         caption_label="PSNR, dB",
@@ -203,7 +203,7 @@ def draw_grid(model: Autoencoder, records: NDArray[Any], **layout: Any) -> Figur
     -------
     Figure
     """
-    return pictures.grid(_drawable(model, records_for(model, records, "draw_grid").values), **layout)
+    return pictures.grid(drawable(model, records_for(model, records, "draw_grid").values), **layout)
 
 
 def draw_map(model: Autoencoder, data: Data) -> Figure:
@@ -239,7 +239,7 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     codes = model.transform(source)
     title = "autoencoder, its code of 2 numbers"
     if n_latent > 2:
-        codes = _projected(codes)
+        codes = project(codes, "pca", 0)
         title = f"autoencoder, its {n_latent} numbers projected by PCA"
     shown = {title: codes}
     if source.text is not None:
@@ -292,7 +292,7 @@ def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
             psnr = "exact" if made.max_error == 0 else psnr
             with open_archive(path, model=model) as archive:
                 rows[f"{made.bytes_per_record:.1f} bytes each, {psnr}"] = archive[: min(n, len(source))]
-    return pictures.rows({name: _drawable(model, values) for name, values in rows.items()}, n=n)
+    return pictures.rows({name: drawable(model, values) for name, values in rows.items()}, n=n)
 
 
 def draw_curves(model: Autoencoder) -> Figure:
@@ -347,17 +347,11 @@ def first_layer_weights(model: Autoencoder) -> NDArray[Any]:
     )
 
 
-def _projected(codes: NDArray[Any]) -> NDArray[Any]:
-    """Return the first two principal components of codes (n, n_latent)."""
-    components = PrincipalComponents.fit(codes, 2, seed=0).encode(codes)
-    return np.pad(components, ((0, 0), (0, 2 - components.shape[1])))
-
-
 def _decibels(value: float) -> str:
     return f"{value:.1f}" if math.isfinite(value) else "∞"
 
 
-def _drawable(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
+def drawable(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
     """Return records unchanged if they are grey or colour images, otherwise flattened to vectors."""
     if model.record_ == "series":
         return _channel_by_channel(values)

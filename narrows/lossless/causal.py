@@ -15,6 +15,7 @@ from narrows.codec.residual import causal as integer
 from narrows.codec.residual.mixture import PRECISION, SIXTEENTHS
 from narrows.errors import InvalidParameterError
 from narrows.lossless.contract import Residual, ResidualLoss, ResidualModule
+from narrows.lossless.pixel_levels import PixelLevels
 from narrows.networks.initialisation import initialise
 from narrows.parts.options import Integer, Real, option, optional
 from narrows.records import ImageLayout, guess_kind
@@ -38,8 +39,8 @@ class CausalNetwork(Residual, name="causal"):
 
     For images of uint8 or bool. Two hidden layers for each channel take a window of the pixels above
     and to the left, and the previous channels at the same position (a small version of Salimans et al. 2017); the
-    position enters as a bias for each row and each column. If the training records have few of the 256 values, a
-    network for lossless archives predicts positions in the list of these values. The network is frozen to integer
+    position enters as a bias for each row and each column. If the training records have few of the 256 values, or are
+    rounded to few levels, the network predicts positions in the list of these. The network is frozen to integer
     arithmetic and stored in the model: archives with `max_error` or `lossless` use it where it makes chunks smaller.
 
     Examples
@@ -59,6 +60,19 @@ class CausalNetwork(Residual, name="causal"):
         "restore them; 0: lossless",
         default=0,
     )
+    psnr: float | None = option(
+        optional(Real(0, open_low=True)),
+        "PSNR in dB over 255 of the archives that the network is trained for: pixels are rounded to a few levels that "
+        "take the fewest bytes; None: they are not rounded",
+        default=None,
+    )
+
+    def _check(self) -> None:
+        super()._check()
+        if self.psnr is not None and self.max_error:
+            raise InvalidParameterError(
+                f"Give 'max_error' or 'psnr' of CausalNetwork, not both. Got {self.max_error} and {self.psnr}."
+            )
 
     def build(
         self,
@@ -72,9 +86,10 @@ class CausalNetwork(Residual, name="causal"):
                 f"residual='causal' needs images of dtype uint8 or bool. Got records of shape {shape}, {dtype}. "
                 "Set residual=None."
             )
-        if self.max_error and dtype == np.bool_:
+        if (self.max_error or self.psnr) and dtype == np.bool_:
+            name, value = ("max_error", self.max_error) if self.max_error else ("psnr", self.psnr)
             raise InvalidParameterError(
-                f"The 'max_error' of CausalNetwork must be 0 for records of dtype bool. Got {self.max_error}."
+                f"The '{name}' of CausalNetwork has no meaning for records of dtype bool. Got {value}. Omit it."
             )
         used = None if self.max_error or dtype == np.bool_ or levels is None else _checked(levels)
         module = CausalModule(self, shape, 255 if dtype == np.uint8 else 1, used)
@@ -87,6 +102,17 @@ class CausalNetwork(Residual, name="causal"):
         """Return whether records of a shape and dtype are images that the network can predict."""
         is_image = guess_kind(shape) == "image" and ImageLayout.of(shape).channels <= _MOST_CHANNELS
         return is_image and dtype in (np.bool_, np.uint8)
+
+    def rounding(self, records: NDArray[Any]) -> PixelLevels | None:
+        if self.psnr is None:
+            return None
+        found = PixelLevels.fit(records, self.psnr)
+        if found is None:
+            raise InvalidParameterError(
+                f"The 'psnr' of CausalNetwork is too high for few levels of pixels. Got {self.psnr:g} dB. Set a lower "
+                "one, or 'max_error'."
+            )
+        return found
 
     def training(self, n_records: int) -> Training:
         epochs = self.epochs or max(1, round(_STEPS * _BATCH / n_records))

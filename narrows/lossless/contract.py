@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
+from narrows.lossless.pixel_levels import PixelLevels
 from narrows.parts.part import Part
 from narrows.training.learner import Uncoupled
 from narrows.training.settings import Training
@@ -69,6 +71,16 @@ class Residual(Part, ABC, axis="residual"):
         InvalidParameterError
             If the model does not support such records.
         """
+
+    def rounding(self, records: NDArray[Any]) -> PixelLevels | None:
+        """Return how values are rounded before they are coded, as fitted to records (n, *shape); None: they are not.
+
+        Raises
+        ------
+        InvalidParameterError
+            If records cannot be rounded as the settings ask for.
+        """
+        return None
 
     @abstractmethod
     def training(self, n_records: int) -> Training:

@@ -105,6 +105,10 @@ class Stream(Enum):
     """Sample of training records for the statistics of columns."""
     COMPONENTS_ROWS = (37,)
     """Sample of training records for the principal components of a linear path."""
+    SEARCH_ROWS = (41,)
+    """Sample of training records on which weights of numbers are compared for search."""
+    SEARCH_MASK = (42,)
+    """Values of a query of search that are hidden."""
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | None = None) -> torch.Generator:

@@ -29,6 +29,11 @@ class Penalty(Part, ABC, axis="penalty"):
         """Whether the cost of a record depends on the others of its batch. Such a batch is not split into shards."""
         return False
 
+    @property
+    def n_partners(self) -> int:
+        """From how many nearest training records one is drawn for each, so that both are in a batch; 0: none is."""
+        return 0
+
     def check_parts(self, parts: Parts) -> None:
         """Check that the penalty can be used with these parts.
 

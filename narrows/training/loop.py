@@ -27,6 +27,7 @@ from narrows.training.interruption import Interruption, TrainingInterrupted
 from narrows.training.memory import kept_if_asked
 from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
+from narrows.training.partners import in_pairs
 from narrows.training.progress import Callback, Epoch
 from narrows.training.shards import Shards, weighted
 from narrows.training.single_records import steps_of_an_epoch
@@ -289,11 +290,11 @@ class _Run:
         return (None, None) if held_out is None else mean_loss_and_mse(self.learner, held_out, self.workers)
 
     def _order(self) -> Tensor:
-        n = len(self.records)
         if not self.settings.shuffle:
-            return torch.arange(n, device=self.device)
+            return torch.arange(len(self.records), device=self.device)
         drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self._number - 1)
-        return torch.randperm(n, generator=drawn_by).to(self.device)
+        order = torch.randperm(len(self.records), generator=drawn_by).to(self.device)
+        return order if self.stage.neighbours is None else in_pairs(order, self.stage.neighbours, drawn_by)
 
     def _cut(self, n_shards: int) -> None:
         """Split batches into this many shards from now on."""

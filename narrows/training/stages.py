@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from narrows.numerics.randomness import Stream
 from narrows.training.learner import Learner
 from narrows.training.optimisers import Stepper
@@ -40,6 +42,9 @@ class Stage:
         Number of epochs that earlier runs have trained the learner for. Epochs are counted from there.
     start_loss : float or None
         Validation loss of the weights at the start, which are kept if no epoch is better. None: they are not kept.
+    neighbours : Tensor of shape (n, k), or None
+        The indices of the nearest records of each. Batches then contain one beside each record, unless records are not
+        shuffled. None: batches are random.
     stepper : Stepper or None
         The optimiser of an earlier run with its moments, for the learner's weights. None: a new one.
     """
@@ -55,6 +60,7 @@ class Stage:
     keep_best: bool = False
     first_epoch: int = 0
     start_loss: float | None = None
+    neighbours: Tensor | None = None
     stepper: Stepper | None = None
 
     @property

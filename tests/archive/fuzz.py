@@ -234,9 +234,11 @@ def bounded_originals(folder: Path, codec: TinyCodec) -> list[Original]:
         else:
             records.flat[[5, 77, 2000, 2001]] = np.nan, np.inf, -np.inf, 3e38
         path, about = folder / f"bounded-{i}", {"container": {"kind": "array"}, "max_error": bound}
+        labels = [*(i % 5 for i in range(len(symbols)))] if i % 3 == 2 else None
+        about |= {} if labels is None else {"labels": 1, "keep_codes": 1}
         so = mock.patch("narrows.archive.chunk_encoding.encode_chunk", keep_as(kind, on_code=on_code))
         with so, Writer(path, used, 0, about, embed_model=i % 2 == 0, chunk_records=300) as writer:
-            writer.add(symbols, decoded, records=records)
+            writer.add(symbols, decoded, records=records, labels=labels)
         with open_archive(path, model=used) as archive:
             made.append(Original(path.read_bytes(), (archive.read(),), used))
     return made
@@ -349,7 +351,9 @@ def forge_a_payload(data, rng, _):
 
 def forge_a_residual(data, rng, _):
     """Change what brings records back within a bound, with all lengths and checksums right."""
-    start, stop = rng.choice([edges for edges in blocks_of(data) if data[edges[0] + 5] in (2, 3)])
+    start, stop = rng.choice(
+        [edges for edges in blocks_of(data) if data[edges[0] + 4 : edges[0] + 6] in (b"\2\2", b"\2\3", b"\2\6")]
+    )
     payload, n = data[start + BLOCK_BYTES : stop - CRC_BYTES], struct.unpack_from("<I", data, start + 24)[0]
     lanes, words, escapes, names = struct.unpack_from("<4I", payload)
     at = 16 + 4 * -(-n // 256) + 4 * lanes + 2 * words + escapes + names
@@ -539,6 +543,8 @@ def judge(path: Path, out: Path, original: Original, rng: random.Random) -> str:
             if state is None:
                 raise WrongOutcomeError(f"opened as {len(archive)} records")
             outcome = _read_all(archive, state, rng)
+            if (labels := archive.labels()) is not None and len(labels) != len(archive):
+                raise WrongOutcomeError(f"{len(labels)} labels of {len(archive)} records")
     except NarrowsError as error:
         outcome = type(error).__name__
     _verify(path, original, model, outcome)

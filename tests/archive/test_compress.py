@@ -124,7 +124,7 @@ def test_a_data_frame_is_a_table(table, path):
 
 
 def test_progress_is_told_how_far_it_is(codec_model, digits, path, monkeypatch):
-    monkeypatch.setattr("narrows.archive.compress._BATCH_RECORDS", 100)
+    monkeypatch.setattr("narrows.archive.batches._BATCH_RECORDS", 100)
     told = []
     narrows.compress(digits[1], path, model=codec_model, progress=lambda *done: told.append(done))
     assert told == [("compressing", done, 360, "records") for done in (100, 200, 300, 360)]

@@ -16,7 +16,7 @@ NUMBERS = (1, 2, 3)
 
 @pytest.mark.parametrize("how", [{}, {"max_error": 9}, {"lossless": True}], ids=str)
 def test_the_same_bytes_for_any_number_of_threads(digits, codec_model, tmp_path, monkeypatch, how):
-    monkeypatch.setattr("narrows.archive.compress._ENCODED_RECORDS", 32)
+    monkeypatch.setattr("narrows.archive.batches._ENCODED_RECORDS", 32)
     written, restored = set(), []
     for threads in NUMBERS:
         path = tmp_path / f"{threads}.narrows"
@@ -83,7 +83,7 @@ def test_an_error_while_encoding_leaves_no_file(digits, codec_model, tmp_path, m
 
 @pytest.mark.parametrize("threads", NUMBERS)
 def test_an_interruption_leaves_no_file(digits, codec_model, tmp_path, monkeypatch, threads):
-    monkeypatch.setattr("narrows.archive.compress._ENCODED_RECORDS", 32)
+    monkeypatch.setattr("narrows.archive.batches._ENCODED_RECORDS", 32)
 
     def interrupt(activity, n_done, n_total, unit):
         assert (activity, n_total, unit) == ("compressing", 360, "records")
@@ -97,7 +97,7 @@ def test_an_interruption_leaves_no_file(digits, codec_model, tmp_path, monkeypat
 
 
 def test_progress_goes_up_to_all_records(digits, codec_model, tmp_path, monkeypatch):
-    monkeypatch.setattr("narrows.archive.compress._ENCODED_RECORDS", 100)
+    monkeypatch.setattr("narrows.archive.batches._ENCODED_RECORDS", 100)
     seen = []
     told = lambda *progress: seen.append(progress[1])  # noqa: E731
     narrows.compress(digits[1], tmp_path / "a.narrows", model=codec_model, threads=3, progress=told)

@@ -28,7 +28,13 @@ CALLS = {
         "denoise digits:test -m {model} -o a.npy -q",
         "denoise digits:test -m {model} -o b.npy --demo-noise 0.3 --limit 10 -q",
     ],
+    "index": ["index digits:test -m {model} -o a.index -q"],
+    "search": [
+        "search digits:test#1 -i digits.narrows -m {model} -k 2 -o a.csv -q",
+        "search #3 -i digits.narrows -m {model} -k 2",
+    ],
     "outliers": ["outliers series.npy -o a.csv --window 16", "outliers channels.npy -o b.csv"],
+    "map": ["map digits:test -m {model} -o a.png"],
     "generate": [
         "generate -m {model} -n 2 -o a.npy",
         "generate -m {model} --between digits:test#0 digits:test#1 -o b.npy -q",

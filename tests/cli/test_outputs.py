@@ -10,7 +10,8 @@ from PIL import Image
 from narrows.cli import main
 from narrows.cli.outputs import READS, READS_PIPE, WRITES, WRITES_PIPE, Verb
 
-PATHS = {"-m", "--valid", "--train", "--between", "--traverse", "data", "archive", "file", "codes", "model"}
+PATHS = {"-m", "-i", "--valid", "--train", "--between", "--traverse"}
+PATHS |= {"data", "queries", "archive", "file", "codes", "model"}
 OUTPUTS = {"-o", "--per-record"}
 VERBS = {name: main.get_command(None, name) for name in main.list_commands(None)}
 

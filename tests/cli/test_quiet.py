@@ -16,9 +16,13 @@ WRITING = [
     "denoise digits:test -m {denoising_model} -o x.npy --limit 5",
     "generate -m {model} -o x.png -n 4",
     "picture digits:test -m {model} -o x.png",
+    "map digits:test -m {model} -o x.html",
     "outliers steps.npy -o x.csv",
+    "index digits:test -m {model} -o x.index --limit 5",
+    "search #1 -i {archive} -m {compressor} -o x.csv",
 ]
 PRINTING = [
+    "search #1 -i {archive} -m {compressor}",
     "info {archive}",
     "list {archive}",
     "recipes auto",

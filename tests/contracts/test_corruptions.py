@@ -107,3 +107,11 @@ def test_clipping_cuts_the_same_noise_to_the_unit_interval():
     free, clipped = corrupted(Gaussian(scale=0.5), x), corrupted(Gaussian(scale=0.5, clip=True), x)
     assert torch.equal(clipped, free.clamp(0, 1))
     assert float(free.min()) < 0 < 1 < float(free.max())
+
+
+def test_gaussian_noise_of_varying_strength_is_between_none_and_its_scale():
+    x = torch.zeros(400, 200)
+    spreads = corrupted(Gaussian(scale=0.5, vary=True), x).std(1)
+    assert 0 < spreads.min() < 0.02
+    assert 0.45 < spreads.max() < 0.56
+    assert spreads.mean() == pytest.approx(0.25, abs=0.03)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from narrows.bottlenecks import Plain
+from narrows.bottlenecks import Code, Plain
 from narrows.chain import Chain, Parts
 from narrows.corruptions import Masking
 from narrows.errors import InvalidParameterError
 from narrows.likelihoods import Normal
 from narrows.networks import Convolutional, Dense, Strided
 from narrows.networks.activations import ACTIVATIONS
-from narrows.penalties import L1, MMD, Contractive, KLSparsity, Penalty
+from narrows.penalties import L1, MMD, Contractive, KLSparsity, Neighbours, Penalty
 from narrows.penalties.contractive import estimated_norm, norm_of_one_layer
 from narrows.penalties.mmd import discrepancy
 from narrows.training import Adam
@@ -81,8 +81,9 @@ def test_penalty(part, widths):
 
 def test_every_option_changes_something(option, chain):
     kind, _, variants = option
-    usual = cost(kind(), chain, records())
-    assert any(not torch.equal(cost(variant, chain, records()), usual) for variant in variants)
+    usual, n_partners = cost(kind(), chain, records()), kind().n_partners
+    changed = (one.n_partners != n_partners or not torch.equal(cost(one, chain, records()), usual) for one in variants)
+    assert any(changed)
 
 
 @pytest.mark.parametrize("widths", [(6,), ()], ids=["deep", "one-layer"])
@@ -256,3 +257,32 @@ def test_mmd_brings_codes_to_the_prior():
 
 def test_only_mmd_with_a_weight_gives_a_model_a_prior(part):
     assert part.normal_prior == (part.name == "mmd" and part.weight > 0)
+
+
+# Neighbours
+
+
+def test_neighbours_is_the_share_of_the_nearest_record_among_all_others():
+    x = torch.tensor([0.0, 1.0, 3.0, 3.0], dtype=torch.float64)[:, None]
+    z = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0], [5.0, 5.0]], dtype=torch.float64)
+    kernel = 1 / (1 + (z[:, None] - z).square().sum(2))
+    nearest, others = [1, 0, 1, 1], [(1, 2, 3), (0, 2, 3), (0, 1), (0, 1)]  # the last two records are equal
+    expected = [-math.log(kernel[i, j] / sum(kernel[i, k] for k in others[i])) for i, j in enumerate(nearest)]
+    charged = Neighbours(weight=2).cost(None, x, None, Code(z, cost=None))
+    assert charged.tolist() == pytest.approx([2 * one for one in expected])
+    assert Neighbours().cost(None, x[2:], None, Code(z[2:], cost=None)).tolist() == [0, 0], "all are equal"
+
+
+def test_codes_of_neighbours_are_drawn_together_and_those_of_others_apart():
+    x = torch.tensor([0.0, 1.0, 9.0, 10.0])[:, None]
+    z = torch.tensor([[0.0, 1.0], [2.0, 0.0], [4.0, 0.0], [5.0, 2.0]], requires_grad=True)
+
+    def apart():
+        return (z[0] - z[1]).norm() / (z[1] - z[2]).norm()
+
+    before = float(apart().detach())
+    for _ in range(20):
+        (slope,) = torch.autograd.grad(Neighbours(weight=1).cost(None, x, None, Code(z, cost=None)).sum(), z)
+        with torch.no_grad():
+            z -= 0.1 * slope
+    assert float(apart().detach()) < before / 3

@@ -14,7 +14,7 @@ from narrows.estimators.label_training import LabelLearner
 from narrows.likelihoods import Bernoulli, Categorical, ConstrainedNormal, Likelihood
 from narrows.lossless import CausalNetwork
 from narrows.networks import Dense, Network
-from narrows.penalties import MMD, KLSparsity, Penalty
+from narrows.penalties import MMD, KLSparsity, Neighbours, Penalty
 from narrows.training import Records
 from narrows.training.pretraining import LayerWise
 from narrows.training.shards import Shards
@@ -25,7 +25,7 @@ PARTS = [
     Categorical(n_categories=4) if kind is Categorical else kind() for axis in AXES for kind in axis.registry.values()
 ]
 PARTS += [Gaussian(warmup=5), Bernoulli(dynamic=True), VectorQuantised(revival=0)]
-COUPLING = [Gaussian(warmup=5), VectorQuantised(), VectorQuantised(revival=0), MMD(), KLSparsity()]
+COUPLING = [Gaussian(warmup=5), VectorQuantised(), VectorQuantised(revival=0), MMD(), KLSparsity(), Neighbours()]
 SHAPE = (8, 8)
 X = np.random.default_rng(0).random((10, *SHAPE))
 NOISE = torch.Generator()

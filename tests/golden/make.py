@@ -332,6 +332,20 @@ def add_parts(described: dict[str, dict]) -> None:
         described["archives"][archive.name] = {"model": None, "shape": list(found.shape), "restored": sha256(found)}
 
 
+def add_labels(described: dict[str, dict]) -> None:
+    """Write an archive with labels of all kinds, in chunks of which some keep codes beside residuals."""
+    archive = FOLDER / "ladder-labels.narrows"
+    if archive.exists():
+        return
+    digits = narrows.data.open("digits:test").values
+    noise = np.random.default_rng(3).integers(0, 256, (10, 8, 8), np.uint8)
+    how = {"model": FOLDER / "ladder.safetensors", "embed_model": True, "lossless": True, "keep_codes": True}
+    narrows.compress(digits[:30], archive, labels=[*range(-1, 13), *"zwölf Möwen, 1 2"], chunk_records=20, **how)
+    narrows.compress(noise, archive, labels=[2**62] * 10, append=True, model=how["model"])
+    found = narrows.restore(archive)
+    described["archives"][archive.name] = {"model": None, "shape": list(found.shape), "restored": sha256(found)}
+
+
 def add() -> None:
     """Write those archives of the functions above that are not there yet, and their hashes."""
     torch.set_num_threads(1)
@@ -342,6 +356,7 @@ def add() -> None:
     add_categories(described)
     add_series(described)
     add_parts(described)
+    add_labels(described)
     add_fields()
     (FOLDER / "hashes.json").write_text(json.dumps(described, indent=2) + "\n")
     check_size()

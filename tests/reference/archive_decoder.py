@@ -38,8 +38,8 @@ HEADER_DICTIONARY = (
         b'"model":"","n_symbols":32,"narrows":"0.1.0","quality":0,"record_shape":[28,28],"tiling":null}'
     )
 )
-MODEL, RECORDS, INDEX = 1, 2, 3
-TILES, BOUND, PARTS, GROUPS = 1, 2, 8, 128  # bits of features that a reader must understand
+MODEL, RECORDS, INDEX, LABELS_BLOCK = 1, 2, 3, 6
+TILES, BOUND, PARTS, GROUPS, LABELS = 1, 2, 8, 128, 2048  # bits of features that a reader must understand
 LINEAR, LOSSLESS, ZSTD, PLAIN, CAUSAL, ON_LEVELS, BYTES, CAUSAL_GROUPS, LEVEL_GROUPS = 1, 2, 3, 4, 5, 8, 9, 10, 11
 WINDOWS = (16, 32, 64, 128, 256, 512, 1024, 4096)
 SHARES, SPREADS = (8, 512, 2048, 8192), (6, 12)
@@ -96,6 +96,23 @@ def names(path: str | Path) -> list[str]:
     all_names = [name for entry in archive.chunks for name in parse_chunk(archive, entry).names]
     tiling = archive.header.tiling
     return all_names if tiling is None else all_names[:: tiling.per_image]
+
+
+def labels(path: str | Path) -> list[int | str | None]:
+    """The label of each record, None where it has none."""
+    archive = open_archive(path)
+    found: list[int | str | None] = [None] * sum(entry.n_records for entry in archive.chunks)
+    for entry in archive.labels:
+        require(any(entry[1:3] == chunk[1:3] for chunk in archive.chunks), "labels of no chunk")
+        payload, n = block_of(archive, entry).payload, entry.n_records
+        length = int.from_bytes(take(payload, 0, 4), "little")
+        known = json.loads(take(payload, 4, length).decode("utf-8"))
+        require(isinstance(known, list) and 1 <= len(known) <= n, "the labels are no list")
+        dtype = np.dtype("u1" if len(known) <= 256 else "<u2")
+        places = np.frombuffer(inflate(payload[4 + length :], n * dtype.itemsize), dtype)
+        require(len(places) == n and places.max() < len(known), "there are more or fewer labels than records")
+        found[entry.first : entry.first + n] = [known[place] for place in places.tolist()]
+    return found
 
 
 # Small tools
@@ -230,6 +247,7 @@ class Archive(NamedTuple):
     model: Entry | None
     chunks: list[Entry]
     models: list[Entry]  # where the model is in parts
+    labels: list[Entry]
 
 
 def open_archive(path: str | Path, known: int = 0) -> Archive:
@@ -244,6 +262,7 @@ def open_archive(path: str | Path, known: int = 0) -> Archive:
     entries = parse_entries(block, header)
     check_offsets(entries, len(header.raw), index_offset)
     require(all(entry.kind != INDEX for entry in entries), "the index names an index")
+    labels = [entry for entry in entries if entry.kind == LABELS_BLOCK]
     entries = [entry for entry in entries if entry.kind in (MODEL, RECORDS)]  # a newer version may name more
     models = [entry for entry in entries if entry.kind == MODEL] if header.parts else []
     if header.parts:
@@ -252,7 +271,7 @@ def open_archive(path: str | Path, known: int = 0) -> Archive:
     require(model is None or model[:3] == (len(header.raw), 0, 0), "the model is not directly behind the header")
     check_counts(entries, header, n_records)
     require(block.first == n_records, "index and trailer count different records")
-    return Archive(data, header, model, entries, models)
+    return Archive(data, header, model, entries, models, labels)
 
 
 def parse_header(data: bytes, known: int = 0) -> Header:
@@ -260,7 +279,8 @@ def parse_header(data: bytes, known: int = 0) -> Header:
     magic, major, _minor, features, length = struct.unpack("<8sHHII", take(data, 0, 20))
     require(magic == HEADER_MAGIC, "not an archive")
     require(
-        major == 1 and features & ~(TILES | BOUND | PARTS | GROUPS | known) == 0, "the archive needs a newer reader"
+        major == 1 and features & ~(TILES | BOUND | PARTS | GROUPS | LABELS | known) == 0,
+        "the archive needs a newer reader",
     )
     require(length <= 16 * MIB, "the metadata are too long")
     raw = take(data, 0, length + 24)
@@ -288,6 +308,7 @@ def parse_header(data: bytes, known: int = 0) -> Header:
     )
     require(meta.get("parts") in (None, 1), "the parts of the model need a newer reader")
     require(not features & PARTS or header.parts, "the archive has a model in parts, but does not say so")
+    require(not features & LABELS or meta.get("labels") is not None, "the archive has labels, but does not say so")
     require(not features & GROUPS or header.coded_groups, "the archive has coded groups, but does not say so")
     sizes = (1, 2, 4, 8, *GROUP_SIZES) if header.coded_groups else GROUP_SIZES
     require(header.group_records in sizes, "group_records is no power of two that is allowed")
@@ -368,7 +389,7 @@ def parse_trailer(data: bytes) -> tuple[int, int]:
 def parse_block(data: bytes, offset: int) -> Block:
     """Read the block at an offset and check both its checksums."""
     kind, length, coding, flags, first, count = parse_block_head(take(data, offset, 32))
-    codings = {RECORDS: (1, 2, 3), MODEL: (0, 4)}.get(kind, (0,))
+    codings = {RECORDS: (1, 2, 3, 6), MODEL: (0, 4)}.get(kind, (0,))
     require(flags == 0 and coding in codings, "a block needs a newer reader")
     payload = take(data, offset + 32, length)
     payload_crc = int.from_bytes(take(data, offset + 32 + length, 4), "little")
@@ -480,6 +501,7 @@ def parse_chunk(archive: Archive, entry: Entry) -> Chunk:
     lengths = [16, 4 * n_groups, 4 * n_lanes, 2 * n_words, n_escapes, n_names]
     _, crcs, states, words, escapes, packed, behind = cut(payload, lengths)
     message = Message(np.frombuffer(states, "<u4"), np.frombuffer(words, "<u2"), escapes)
+    restores = n_lanes and block.coding != 6  # symbols beside a residual are for search
     residual = None
     if archive.header.max_error is None:
         require(block.coding == 1 and not behind, "the lengths in a chunk do not add up, or it has a residual")
@@ -487,7 +509,7 @@ def parse_chunk(archive: Archive, entry: Entry) -> Chunk:
         require(block.coding != 1, "a chunk keeps no bound")
         residual = parse_residual(behind, n, archive.header)
     crcs_of_groups = np.frombuffer(crcs, "<u4")
-    return Chunk(n, crcs_of_groups, message if n_lanes else None, parse_names(packed, n), residual)
+    return Chunk(n, crcs_of_groups, message if restores else None, parse_names(packed, n), residual)
 
 
 def cut(data: bytes, lengths: list[int]) -> list[bytes]:

@@ -7,6 +7,7 @@ from narrows.model.artefacts.contract import Artefact, TrainingRecords
 
 from narrows.model.artefacts.pca import PrincipalComponents  # isort: skip
 from narrows.model.artefacts.latent_density import LatentDensity  # isort: skip
+from narrows.model.artefacts.search_metric import SearchMetric  # isort: skip
 from narrows.model.artefacts.archive_codec import ArchiveCodec  # isort: skip
 
-__all__ = ["ArchiveCodec", "Artefact", "LatentDensity", "PrincipalComponents", "TrainingRecords"]
+__all__ = ["ArchiveCodec", "Artefact", "LatentDensity", "PrincipalComponents", "SearchMetric", "TrainingRecords"]

@@ -250,5 +250,10 @@ def _freeze_residual(model: FittedModel, n_records: int) -> Callable[[torch.Tens
 def _frozen_residual(part: Residual, module: ResidualModule, n_records: int, sample: torch.Tensor) -> FrozenCausal:
     """Return the frozen network of residuals, with weights as coarse as so many records need."""
     from narrows.codec.freezing.coarse_network import coarser_network
+    from narrows.codec.residual.rounding import rounded, weight_reaching
 
-    return coarser_network(part.freeze(module, sample), sample.cpu().numpy(), n_records)
+    causal, records = part.freeze(module, sample), sample.cpu().numpy()
+    psnr = getattr(part, "psnr", None)
+    if psnr is not None:
+        records = rounded(records, causal, weight_reaching(records, causal, 255**2 * 10 ** (-psnr / 10)))
+    return coarser_network(causal, records, n_records)

@@ -39,6 +39,10 @@ class TrainingRecords:
         The same records without labels.
     unseen : Records or None
         Held-out records, where a recipe measures qualities on them.
+    labels : ndarray of shape (m,), or None
+        The labels that come with `values`, where there are any, whether or not the model learns from them.
+    classes : ndarray of shape (m,), int64, or None
+        For a conditional model: the classes of `values`, from 0.
     """
 
     values: NDArray[Any]
@@ -46,6 +50,8 @@ class TrainingRecords:
     records: Records
     unlabelled: Records
     unseen: Records | None = None
+    labels: NDArray[Any] | None = None
+    classes: NDArray[np.int64] | None = None
 
 
 class Artefact(ABC):

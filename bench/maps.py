@@ -1,0 +1,138 @@
+"""Measure maps: how well neighbours stay together, and how fast the page of 70,000 images is.
+
+    python bench/maps.py map                   train the recipe on MNIST, and measure it on the test images
+    python bench/maps.py auto hinton2006       the same with two numbers
+    python bench/maps.py wide                  32 numbers of auto, projected by PCA, UMAP and t-SNE (narrows[maps])
+    python bench/maps.py page                  the page of all 70,000 images, in headless Chromium
+    python bench/maps.py --data digits map auto hinton2006 wide
+
+Each call adds to bench/maps.json. Models go to bench/models and are not trained again while they are there. Accuracy
+and trustworthiness are those of `narrows map mnist:test`: the 10 nearest neighbours are among the test images, which no
+model has seen. UMAP and t-SNE are fitted to the codes of the test images themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from recipes import MODELS, machine
+
+import narrows
+import narrows.data
+from narrows.evaluation.map_drawing import record_map_page
+from narrows.uses import map_records
+from narrows.uses.record_map import RecordMap
+
+RESULTS = Path(__file__).parent / "maps.json"
+TRAINED = ("map", "auto", "hinton2006")
+MOST_BYTES, MOST_SECONDS, FEWEST_FRAMES = 30e6, 3.0, 30.0
+FRAMES = """new Promise((done) => {
+  const times = [];
+  let step = 0;
+  const move = (now) => {
+    times.push(now);
+    state.camera.zoom = 1.0 + 0.5 * Math.sin(step / 20) ** 2;
+    state.camera.x = 0.3 * Math.sin(step++ / 15);
+    redraw();
+    if (now - times[0] < 3000) requestAnimationFrame(move);
+    else done((1000 * (times.length - 1)) / (now - times[0]));
+  };
+  requestAnimationFrame(move);
+})"""
+"""Frames in a second while the view moves, with all points on the screen."""
+
+
+def trained(data: str, name: str, n_latent: int = 2) -> tuple[narrows.Autoencoder, dict[str, Any]]:
+    """Return the model of a recipe, and how long its training took if it was not there."""
+    MODELS.mkdir(exist_ok=True)
+    path = MODELS / f"maps-{data}-{name}-{n_latent}.safetensors"
+    if path.exists():
+        return narrows.load(path), {}
+    began = time.process_time()
+    model = narrows.recipe(name, n_latent=n_latent, artefacts=("pca",), random_state=0).fit(f"{data}:train")
+    model.save(path)
+    return model, {"fit_cpu_seconds": time.process_time() - began, "epochs": len(model.history_)}
+
+
+def rows_of(found: RecordMap) -> list[dict[str, Any]]:
+    return [
+        {"map": view.title, "accuracy": view.accuracy, "trustworthiness": view.trustworthiness} for view in found.views
+    ]
+
+
+def measure(data: str, name: str) -> dict[str, Any]:
+    """Train a recipe with two numbers, and measure its map of the test images."""
+    model, facts = trained(data, name)
+    rows = rows_of(map_records(model, f"{data}:test"))
+    squared = narrows.evaluate(model, f"{data}:test")["sse_per_record"]
+    return {"recipe": name, "settings": repr(model), "sse_per_record": squared, "maps": rows, **facts}
+
+
+def measure_wide(data: str) -> dict[str, Any]:
+    """Project longer codes: 32 numbers of MNIST, 8 of the small digits."""
+    model, facts = trained(data, "auto", n_latent=8 if data == "digits" else 32)
+    rows = []
+    for by in ("pca", "umap", "tsne"):
+        began = time.process_time()
+        rows += rows_of(map_records(model, f"{data}:test", by=by))[: 2 if by == "pca" else 1]
+        rows[-1]["cpu_seconds"] = time.process_time() - began
+    return {"recipe": "auto", "n_latent": model.n_latent_, "maps": rows, **facts}
+
+
+def measure_page() -> dict[str, Any]:
+    """Measure the page of all images of MNIST; its script is no module here, so that the camera can be reached."""
+    from browser import Browser
+
+    from narrows.pictures.map_page import page
+
+    model, _ = trained("mnist", "map")
+    found = map_records(model, "mnist:all")
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "map.html"
+        page._KIND = ""
+        path.write_text(record_map_page(found), encoding="utf-8")
+        made = time.process_time() - began
+        with Browser() as browser:
+            opened = browser.open(path)
+            frames = browser.evaluate(FRAMES)
+            requests = [url for url in browser.requests if not url.startswith(("file:", "data:", "about:"))]
+            version = browser.evaluate("navigator.userAgent")
+        n_bytes = path.stat().st_size
+    assert not requests, requests
+    return {
+        "records": len(found.codes),
+        "bytes": n_bytes,
+        "page_cpu_seconds": made,
+        "opens_in_seconds": opened,
+        "frames_per_second": frames,
+        "browser": version,
+        "drawn_by": "WebGL in software (SwiftShader)",
+        "maps": rows_of(found),
+        "wanted": {"bytes": MOST_BYTES, "opens_in_seconds": MOST_SECONDS, "frames_per_second": FEWEST_FRAMES},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="+", choices=[*TRAINED, "wide", "page"])
+    parser.add_argument("--data", choices=["mnist", "digits"], default="mnist")
+    given = parser.parse_args()
+    for what in given.what:
+        measures = {"wide": measure_wide, "page": lambda _: measure_page()}
+        row = measures[what](given.data) if what in measures else measure(given.data, what)
+        about = {"command": f"python bench/maps.py --data {given.data} {what}", "machine": machine()}
+        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results[f"{given.data} {what}"] = {**row, **about, "date": datetime.date.today().isoformat()}
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        print(what, json.dumps({name: value for name, value in row.items() if name != "settings"}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

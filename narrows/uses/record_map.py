@@ -1,0 +1,207 @@
+"""Maps of records: their codes in two dimensions beside PCA of the records, and how well each keeps neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.data import Source
+from narrows.errors import DataError, InvalidParameterError
+from narrows.estimators.checks import records_for
+from narrows.model.artefacts.pca import PrincipalComponents
+from narrows.numerics.neighbourhoods import neighbour_accuracy, trustworthiness
+from narrows.parts.options import Choice, check
+from narrows.uses.projections import PROJECTIONS, project
+
+if TYPE_CHECKING:
+    from narrows.estimators.autoencoder import Autoencoder, Data
+
+__all__ = ["MapView", "RecordMap", "layouts_of", "map_records"]
+
+_FEWEST = 3
+_TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
+
+
+@dataclass(frozen=True, eq=False)
+class MapView:
+    """Records in two dimensions.
+
+    Attributes
+    ----------
+    title : str
+        Where the two numbers come from.
+    points : ndarray of shape (n, 2), float64
+        The position of each record.
+    accuracy : float or None
+        Share of the records whose label is that of most of their 10 nearest neighbours on the map; None without labels.
+    trustworthiness : float or None
+        How many of these neighbours are neighbours of the records themselves, from 0 to 1; None for texts.
+    """
+
+    title: str
+    points: NDArray[np.float64]
+    accuracy: float | None
+    trustworthiness: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class RecordMap:
+    """A map of records.
+
+    Attributes
+    ----------
+    source : Source
+        The n records.
+    record : str
+        What a record is: "image", "series", "text" or "vector".
+    codes : ndarray of shape (n, d)
+        Their codes.
+    views : tuple of MapView
+        The codes in two dimensions first, then PCA of the records, if that is defined.
+    columns : dict of str to ndarray of shape (n,)
+        What points can be coloured by: the label, the columns of a table, the squared error, the length of texts and
+        the index.
+    """
+
+    source: Source
+    record: str
+    codes: NDArray[Any]
+    views: tuple[MapView, ...]
+    columns: dict[str, NDArray[Any]]
+
+    def column(self, name: str | None) -> NDArray[Any] | None:
+        """Return a column by its name; for None the label, or None if there are no labels.
+
+        Raises
+        ------
+        DataError
+            If there is no such column; names those that there are.
+        """
+        if name is None:
+            return self.columns.get("label")
+        if name not in self.columns:
+            there = ", ".join(f"'{one}'" for one in self.columns)
+            hint = f" {self.source.name} has no labels." if name == "label" else ""
+            raise DataError(f"There is no column '{name}' to colour the map by.{hint} Choose one of: {there}.")
+        return self.columns[name]
+
+
+def map_records(model: Autoencoder, data: Data, *, by: str = "pca", random_state: int = 0) -> RecordMap:
+    """Return a map of the codes of records, beside one by PCA of the records.
+
+    Codes of two numbers are the map. Longer ones are projected. The principal components are those of the training
+    records, as for all comparisons with PCA, or of these records if the model has less than two.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        A fitted model whose latent dimension is at least 2.
+    data : array_like of shape (n, *shape), path, name or Source
+        At least 3 records.
+    by : "pca", "umap" or "tsne"
+        How codes of more than two numbers are projected; the last two need ``narrows[maps]``.
+    random_state : int
+        Seed of UMAP and t-SNE.
+
+    Returns
+    -------
+    RecordMap
+
+    Raises
+    ------
+    DataError
+        If there are less than 3 records.
+    InvalidParameterError
+        If the latent dimension is 1, or a projection is asked for that does not exist.
+    MissingPackageError
+        If the package of the projection is not installed.
+    ShapeMismatchError
+        If the records have another shape than the model's.
+
+    Examples
+    --------
+    >>> import narrows
+    >>> model = narrows.recipe("auto", n_latent=2, training__epochs=2, random_state=0).fit("digits:train")
+    >>> found = map_records(model, "digits:test")
+    >>> found.views[0].points.shape, 0 < found.views[0].accuracy < 1
+    ((360, 2), True)
+    """
+    check("map_records", "by", by, Choice(*PROJECTIONS))
+    source = records_for(model, data, "map_records")
+    if len(source) < _FEWEST:
+        n = f"{len(source)} record{'s' if len(source) != 1 else ''}"
+        raise DataError(f"A map needs at least {_FEWEST} records. {source.name} has {n}.")
+    codes, layouts = layouts_of(model, source, by=by, random_state=random_state)
+    labels, is_text = _classes(source), model.record_ == "text"
+    is_finite = source.dtype.kind != "f" or bool(np.isfinite(source.values).all())
+    views = tuple(
+        MapView(
+            title,
+            points,
+            None if labels is None else neighbour_accuracy(points, labels),
+            None if is_text or not is_finite else trustworthiness(source.values, points),
+        )
+        for title, points in layouts.items()
+    )
+    return RecordMap(source, model.record_, codes, views, _columns(model, source))
+
+
+def layouts_of(
+    model: Autoencoder, source: Source, *, by: str = "pca", random_state: int = 0
+) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
+    """Return the codes (n, d) of records, and their positions (n, 2) by title.
+
+    Raises
+    ------
+    InvalidParameterError, MissingPackageError
+        As for `map_records`; and if a text is more than one record.
+    """
+    n_latent, pca = model.n_latent_, model.pca_
+    if n_latent < 2:
+        raise InvalidParameterError(f"A map needs a latent dimension of at least 2. This model has {n_latent}.")
+    codes = model.transform(source)
+    if n_latent == 2:
+        layouts = {"autoencoder, its code of 2 numbers": np.asarray(codes, np.float64)}
+    else:
+        title = f"autoencoder, its {n_latent} numbers projected by {_TITLES[by]}"
+        layouts = {title: project(codes, by, random_state)}
+    if source.text is not None and len(codes) != len(source.text.texts):
+        raise InvalidParameterError(
+            f"A map of text needs texts of at most {source.shape[0]:,} bytes, the length of the model's records."
+        )
+    if model.record_ == "text":
+        return codes, layouts
+    title = "PCA"
+    if pca is None or len(pca.components) < 2:
+        title, fill_value = "PCA of these records", model.fill_value_
+        pca = PrincipalComponents.fit(source.values, 2, 0, fill_value=fill_value)
+    elif len(pca.components) > 2:
+        title = f"PCA, the first 2 of {len(pca.components)} components"
+    points = pca.encode(source.values)[:, :2].astype(np.float64)
+    return codes, {**layouts, title: np.pad(points, ((0, 0), (0, 2 - points.shape[1])))}
+
+
+def _classes(source: Source) -> NDArray[Any] | None:
+    """Return labels that are classes; None if there are none, or if they are measurements."""
+    labels = source.labels
+    if labels is None or (labels.dtype.kind == "f" and np.any(labels != np.floor(labels))):
+        return None
+    return labels
+
+
+def _columns(model: Autoencoder, source: Source) -> dict[str, NDArray[Any]]:
+    columns: dict[str, NDArray[Any]] = {}
+    if source.named_labels is not None:
+        columns["label"] = source.named_labels
+    if source.columns is not None:
+        columns |= {str(name): source.values[:, i] for i, name in enumerate(source.columns)}
+    if source.text is not None:
+        columns["length"] = source.text.texts.lengths
+    if model.record_ != "text":
+        errors = model.reconstruction_error(source, source.labels if model.conditional else None)
+        columns["squared error"] = np.nan_to_num(np.asarray(errors, np.float64))
+    columns["index"] = np.arange(len(source))
+    return columns
