@@ -161,7 +161,8 @@ class Bucket:
 class Rows:
     """The rows of a group."""
 
-    def __init__(self, plans, bits, coded, exceptions):
+    def __init__(self, model, coded, exceptions):
+        plans, bits, self.lookups = model.plans, model.bits, model.lookups
         self.plans, self.size, self.coder, self.exceptions = plans, 1 << bits, RangeDecoder(coded), exceptions
         self.x, self.r = [], []
         self.buckets = defaultdict(Bucket)
@@ -178,6 +179,9 @@ class Rows:
             for column, lag, other, other_lag, factor in plan.terms:
                 total += factor * self.value(i, lag, column) * (self.value(i, other_lag, other) if other >= 0 else 1)
             p, r, place = wrapped(total) >> plan.shift, 0, i * len(self.plans) + k
+            if k in self.lookups:
+                earlier, numbers = self.lookups[k]
+                p = wrapped(p + numbers.get(self.x[i][earlier], 0))
             is_missing = plan.mask >= 0 and self.x[i][plan.mask] != 0
             is_exception = place in self.exceptions and not is_missing
             if not is_missing and not is_exception:
@@ -273,12 +277,17 @@ class Model:
     def __init__(self, data):
         reader = Reader(data)
         version, n, *entries = reader.list()
-        require(version == 1 and len(entries) == 7 * n, "the model has another version, or is damaged")
+        require(version in {1, 2} and len(entries) == 7 * n, "the model has another version, or is damaged")
         self.columns = [entries[at : at + 7] for at in range(0, 7 * n, 7)]
         self.words = [Words(reader) if column[0] == TEXTS else None for column in self.columns]
         *self.order, self.bits = reader.list()
         numbers, *leaves = (iter(reader.list()) for _ in range(4))
         self.plans = [Plan(numbers, *leaves) for _ in range(next(numbers))]
+        self.lookups, found = {}, iter(reader.list() if version == 2 else [0])
+        for _ in range(next(found)):
+            k, earlier, n = (next(found) for _ in range(3))
+            keys = list(accumulate(next(found) for _ in range(n)))
+            self.lookups[k] = earlier, {key: next(found) for key in keys}
         require(reader.at == len(data), "the model is too long")
 
     def group(self, data, n):
@@ -295,7 +304,7 @@ class Model:
             if kind == NUMBERS:
                 wrong[-1] = {row: next(escapes) for row in rows()}
         exceptions = {place: next(escapes) for place in rows()}
-        found = Rows(self.plans, self.bits, reader.take(reader.number()), exceptions)
+        found = Rows(self, reader.take(reader.number()), exceptions)
         for i in range(n):
             found.row(i)
         of_stream = {stream: [row[k] for row in found.x] for k, stream in enumerate(self.order)}

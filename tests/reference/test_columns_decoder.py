@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from narrows.codec import kernels
 from narrows.codec.columns.contract import Ids, Numbers, Texts
 from narrows.codec.columns.model import ColumnsModel
+from narrows.codec.columns.plan import Lookup
 
 
 def load(name):
@@ -56,6 +58,9 @@ def lists(given):
 def test_a_group_is_decoded_as_the_page_says():
     table = columns(300)
     model = ColumnsModel.of(table, group=300)
+    lookup = Lookup(0, np.arange(0, 300, 2), np.arange(150) % 4)
+    plans = [*model.plans[:-1], replace(model.plans[-1], lookup=lookup)]
+    model = ColumnsModel(model.schemas, model.texts, model.order, plans, model.bits)
     group = [cut(one, 40) for one in table]
     group[1] = Numbers(np.where(np.arange(40) == 7, 1234567, group[1].values))
     group[2] = Numbers(group[2].values + (np.arange(40) == 9), np.arange(40) == 3)

@@ -2,10 +2,11 @@
 
 The state of a group starts empty: it is learnt from the rows before. For column k of row i, x[i, k]::
 
-    p = (bias + Σ factor · x[i - lag, column] · x[i - other lag, other]) >> shift        in 64 bits, which wrap
+    p = ((bias + Σ factor · x[i - lag, column] · x[i - other lag, other]) >> shift) + lookup[x[i, column]]
     r = x - p,  or (x - p + ⌊M / 2⌋) mod M - ⌊M / 2⌋ with a modulus M
     x = p + r,  or lowest + (p + r - lowest) mod M
 
+all in 64 bits, which wrap. A lookup has a number for some numbers of a column, and 0 for others.
 Rows above the first have the number ``start``, and the residual 0. Where the mask is not 0, r = 0 and nothing is
 coded. An *exception* is a number that has no leaf, a residual that needs more than 32 bits, or that the formulas do
 not give again: r = 0, and it is coded elsewhere. Otherwise the decisions of `columns.trees` from the root to the leaf

@@ -4,7 +4,8 @@
 
     1 · number of columns, for each: kind · has a mask · base · step · is a clock · streams of low bits · entries
     for each column of texts: its words and model of bytes (`columns.texts`)
-    the streams in the order of coding · plans (`columns.plan_bytes`) · the logarithm of the number of buckets
+    the streams in the order of coding, the logarithm of the number of buckets · plans (`columns.plan_bytes`)
+    with the version 2 instead of 1: lookups of plans
 
 Groups are coded one by one, each from an empty state (`columns.groups`, `columns.coder`): any group is read alone.
 """
@@ -23,7 +24,7 @@ from narrows.codec.columns.fitting.fit import fit_plans
 from narrows.codec.columns.groups import Escapes, check_columns, columns_of, filled, matrix_of, numbers_of
 from narrows.codec.columns.packing import pack_signed_numbers, take_signed_numbers
 from narrows.codec.columns.plan import ColumnPlan, Layout
-from narrows.codec.columns.plan_bytes import MOST_COLUMNS, pack_plans, take_plans
+from narrows.codec.columns.plan_bytes import MOST_COLUMNS, pack_lookups, pack_plans, take_lookups, take_plans
 from narrows.codec.columns.streams import MOST_PARTS, ColumnKind, Scale, StreamSchema, streams_of
 from narrows.codec.columns.texts import TextModel
 from narrows.codec.fields.leb128 import NumberReader, pack_number
@@ -31,7 +32,7 @@ from narrows.errors import CorruptArchiveError
 
 __all__ = ["ColumnsModel"]
 
-_VERSION = 1
+_VERSION, _WITH_LOOKUPS = 1, 2
 _LEAST_BITS, _MOST_BITS = 8, 22
 _NUMBERS_PER_BUCKET = 4
 _MOST_ESCAPES = 1 << 28
@@ -162,22 +163,26 @@ class ColumnsModel:
 
     def to_bytes(self) -> bytes:
         """Return the bytes of the model."""
-        numbers = [_VERSION, len(self.schemas)]
+        lookups = pack_lookups(self.plans)
+        numbers = [_WITH_LOOKUPS if lookups else _VERSION, len(self.schemas)]
         for one in self.schemas:
             scale = one.scale
             numbers += [one.kind, one.has_mask, scale.base, scale.step, scale.is_clock, one.n_low, one.n_known]
         texts = b"".join(model.to_bytes() for model in self.texts if model)
         order = pack_signed_numbers([*self.order, self.bits])
-        return pack_signed_numbers(numbers) + texts + order + pack_plans(self.plans)
+        return pack_signed_numbers(numbers) + texts + order + pack_plans(self.plans) + lookups
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ColumnsModel:
         """Return the model of `to_bytes`. CorruptArchiveError: the bytes are damaged."""
         reader = NumberReader(data)
-        schemas = _schemas(take_signed_numbers(reader, 2 + 7 * MOST_COLUMNS))
+        numbers = take_signed_numbers(reader, 2 + 7 * MOST_COLUMNS)
+        schemas = _schemas(numbers)
         texts = [TextModel.take(reader) if one.kind == ColumnKind.TEXTS else None for one in schemas]
         *order, bits = take_signed_numbers(reader, MOST_COLUMNS + 1, 0, MOST_COLUMNS) or [0]
         plans = take_plans(reader)
+        if numbers[0] == _WITH_LOOKUPS:
+            plans = take_lookups(reader, plans)
         n = sum(one.n_streams for one in schemas)
         known = all(one.n_known == len(model.words) for one, model in zip(schemas, texts, strict=True) if model)
         if (
@@ -193,9 +198,9 @@ class ColumnsModel:
 
 def _schemas(numbers: list[int]) -> list[StreamSchema]:
     version, n = (*numbers, 0, 0)[:2]
-    if version != _VERSION or n < 0 or len(numbers) != 2 + 7 * n:
+    if version not in {_VERSION, _WITH_LOOKUPS} or n < 0 or len(numbers) != 2 + 7 * n:
         raise CorruptArchiveError(
-            f"A model of columns must have the version {_VERSION}. Got {version}, or it is damaged."
+            f"A model of columns must have the version {_VERSION} or {_WITH_LOOKUPS}. Got {version}, or it is damaged."
         )
     schemas = []
     for at in range(2, len(numbers), 7):

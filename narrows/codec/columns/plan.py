@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from narrows.codec.columns.trees import Leaves
 from narrows.codec.text.tables import MOST_STRETCHED, SQUASH
 
-__all__ = ["MOST_CONTEXTS", "ColumnPlan", "Feature", "Kind", "Layout", "Term"]
+__all__ = ["MOST_CONTEXTS", "ColumnPlan", "Feature", "Kind", "Layout", "Lookup", "Term"]
 
 MOST_CONTEXTS = 12
 N_MAP, N_BY_NODE, N_BY_KNOWN, N_BY_COUNTS, N_LAST, N_SETS = 512, 128, 128, 64, 4, 3
@@ -53,6 +53,28 @@ class Term:
 
 
 @dataclass(frozen=True, eq=False)
+class Lookup:
+    """Numbers that those of another column determine; a prediction has the number as a further term, 0 for other keys.
+
+    Attributes
+    ----------
+    column : int
+        The other column.
+    keys, values : ndarray of shape (n,), int64
+        Its numbers in increasing order, and what each determines.
+    """
+
+    column: int
+    keys: NDArray[np.int64]
+    values: NDArray[np.int64]
+
+    def of(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what numbers (n,) determine."""
+        at = np.searchsorted(self.keys, numbers).clip(0, len(self.keys) - 1)
+        return np.where(self.keys[at] == numbers, self.values[at], 0)
+
+
+@dataclass(frozen=True, eq=False)
 class ColumnPlan:
     """How a column of whole numbers is coded.
 
@@ -74,6 +96,8 @@ class ColumnPlan:
         The quantised number is the number of edges that are not above it.
     rate : int
         The lowest rate at which the mixer learns.
+    lookup : Lookup or None
+        A term of the prediction, after the shift.
     """
 
     leaves: Leaves
@@ -87,6 +111,7 @@ class ColumnPlan:
     start: int = 0
     edges: Sequence[int] = ()
     rate: int = 64
+    lookup: Lookup | None = None
 
 
 class Layout:
@@ -102,7 +127,7 @@ class Layout:
 
     def __init__(self, plans: Sequence[ColumnPlan], active: Sequence[bool] | None = None) -> None:
         columns, terms, features, contexts = list[list[int]](), list[list[int]](), list[list[int]](), list[list[int]]()
-        edges = list[int]()
+        edges, keys = list[int](), [np.zeros((0, 2), np.int64)]
         nodes, leaves = [np.zeros((0, 5), np.int64)], [np.zeros((0, 2), np.int64)]
         n_nodes = n_leaves = n_learnt = 0
         self._ranges = []
@@ -116,7 +141,11 @@ class Layout:
             counts = len(terms), len(plan.terms), len(contexts), len(plan.contexts), n_nodes, len(own), n_leaves
             head = plan.mask, plan.modulus, plan.lowest, plan.bias, plan.shift
             tail = len(edges), len(plan.edges), plan.start, n_learnt, of_weights, of_last
-            columns.append([*head, *counts, *tail, int(active is None or active[k]), plan.rate])
+            lookup = [-1, 0, 0]
+            if plan.lookup is not None:
+                keys.append(np.stack([plan.lookup.keys, plan.lookup.values], 1))
+                lookup = [plan.lookup.column, sum(map(len, keys[:-1])), len(keys[-1])]
+            columns.append([*head, *counts, *tail, int(active is None or active[k]), plan.rate, *lookup])
             terms += [[one.column, one.lag, one.other, one.other_lag, one.factor] for one in plan.terms]
             for context in plan.contexts:
                 contexts.append([len(features), len(context)])
@@ -130,13 +159,14 @@ class Layout:
         self.places = [places[:3] for places in self._ranges]
         self._nodes = nodes[1:]
         self.arrays = (
-            np.array(columns, np.int64).reshape(-1, 20),
+            np.array(columns, np.int64).reshape(-1, 23),
             np.array(terms, np.int64).reshape(-1, 5),
             np.array(features, np.int64).reshape(-1, 4),
             np.array(contexts, np.int64).reshape(-1, 2),
             np.concatenate(nodes),
             np.concatenate(leaves),
             np.array(edges, np.int64),
+            np.concatenate(keys),
         )
 
     def nodes_of(self, k: int) -> NDArray[np.int64]:

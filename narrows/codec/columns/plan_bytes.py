@@ -8,6 +8,9 @@ For each column, in the order of coding, numbers of `packing.pack_signed_numbers
     number of edges · edges as differences
     number of leaves
 
+A plan may have a lookup; `pack_lookups` writes those of all plans: their number, and for each the column of the plan,
+the column of the keys, the number of keys, the keys as differences, and the numbers.
+
 Three further sequences have, for the leaves of all columns, the gap before each (before the first of a column: its
 start), the widths less 1, and the weights.
 """
@@ -15,19 +18,21 @@ start), the widths less 1, and the weights.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from narrows.codec.columns.packing import pack_signed_numbers, take_signed_numbers
-from narrows.codec.columns.plan import MOST_CONTEXTS, ColumnPlan, Feature, Kind, Term
+from narrows.codec.columns.plan import MOST_CONTEXTS, ColumnPlan, Feature, Kind, Lookup, Term
 from narrows.codec.columns.trees import MOST_WEIGHT, Leaves
 from narrows.codec.fields.leb128 import NumberReader
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["MOST_COLUMNS", "pack_plans", "take_plans"]
+__all__ = ["MOST_COLUMNS", "MOST_KEYS", "pack_lookups", "pack_plans", "take_lookups", "take_plans"]
 
 MOST_COLUMNS = 1 << 17
+MOST_KEYS = 1 << 20
 MOST_RATE = 1 << 11
 _MOST_NUMBERS = 1 << 26
 _MOST_TERMS, _MOST_FEATURES, _MOST_LAG, _MOST_SHIFT = 64, 8, 16, 62
@@ -55,6 +60,38 @@ def pack_plans(plans: Sequence[ColumnPlan]) -> bytes:
     widths = np.concatenate([plan.leaves.widths for plan in plans]) - 1 if plans else np.zeros(0, np.int64)
     weights = np.concatenate([plan.leaves.weights for plan in plans]) if plans else np.zeros(0, np.int64)
     return b"".join(map(pack_signed_numbers, (numbers, gaps, widths, weights)))
+
+
+def pack_lookups(plans: Sequence[ColumnPlan]) -> bytes:
+    """Return the lookups of plans as bytes; none if there is none."""
+    numbers: list[int] = []
+    found = [(k, plan.lookup) for k, plan in enumerate(plans) if plan.lookup is not None]
+    for k, lookup in found:
+        numbers += [k, lookup.column, len(lookup.keys), *np.diff(lookup.keys, prepend=0).tolist()]
+        numbers += lookup.values.tolist()
+    return pack_signed_numbers([len(found), *numbers]) if found else b""
+
+
+def take_lookups(reader: NumberReader, plans: Sequence[ColumnPlan]) -> list[ColumnPlan]:
+    """Return plans with the lookups of `pack_lookups`.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If they are damaged.
+    """
+    numbers, found = _Numbers(take_signed_numbers(reader, _MOST_NUMBERS)), list(plans)
+    for _ in range(numbers.one(1, len(plans))):
+        k = numbers.one(1, len(plans) - 1)
+        column, n, key = numbers.one(0, k - 1), numbers.one(1, MOST_KEYS), 0
+        keys = []
+        for i in range(n):
+            key += numbers.one(1, 1 << 62) if i else numbers.signed()
+            keys.append(min(key, (1 << 63) - 1))
+        values = [numbers.signed() for _ in range(n)]
+        found[k] = replace(found[k], lookup=Lookup(column, np.array(keys, np.int64), np.array(values, np.int64)))
+    numbers.finish()
+    return found
 
 
 class _Numbers:

@@ -117,7 +117,11 @@ class Rows:
             if term.other >= 0:
                 x *= self._value(row, term.other, term.other_lag)
             total += x * term.factor
-        return _wrapped(total) >> plan.shift
+        predicted = _wrapped(total) >> plan.shift
+        if plan.lookup is not None:
+            number = np.array([self._value(row, plan.lookup.column, 0)], np.int64)
+            predicted = _wrapped(predicted + int(plan.lookup.of(number)[0]))
+        return predicted
 
     def _feature(self, one: Feature, row: int, predicted: int) -> int:
         if one.kind == Kind.PREDICTION:

@@ -10,7 +10,8 @@ typedef struct {
     const Node *nodes;
     const Leaf *leaves;
     const int64_t *edges;
-    size n_columns, n_terms, n_features, n_contexts, n_nodes, n_leaves, n_edges;
+    const Key *keys;
+    size n_keys, n_columns, n_terms, n_features, n_contexts, n_nodes, n_leaves, n_edges;
     uint32_t *cells;
     int32_t *learnt;
     size n_cells, n_learnt;
@@ -62,6 +63,21 @@ static inline int64_t modulo(uint64_t a, int64_t m) /* of a as a signed number *
     return rest < 0 ? rest + m : rest;
 }
 
+/* Return what the table of a column has for a number; 0 if it is not there. */
+static int64_t looked_up(const Rows *r, const Column *c, int64_t number)
+{
+    const Key *keys = r->keys + c->first_key;
+    int64_t low = 0, high = c->n_keys;
+    while (low < high) {
+        int64_t middle = (low + high) >> 1;
+        if (keys[middle].key < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < c->n_keys && keys[low].key == number ? keys[low].value : 0;
+}
+
 static int64_t prediction(const Rows *r, const Column *c, size row)
 {
     uint64_t sum = (uint64_t)c->bias;
@@ -71,7 +87,10 @@ static int64_t prediction(const Rows *r, const Column *c, size row)
             x *= (uint64_t)value_at(r, row, t->other, t->other_lag);
         sum += x * (uint64_t)t->factor;
     }
-    return (int64_t)sum >> c->shift;
+    int64_t predicted = (int64_t)sum >> c->shift;
+    if (c->lookup >= 0)
+        predicted = (int64_t)((uint64_t)predicted + (uint64_t)looked_up(r, c, value_at(r, row, c->lookup, 0)));
+    return predicted;
 }
 
 static int64_t with_residual(const Column *c, int64_t predicted, int64_t residual)
@@ -345,7 +364,7 @@ static int is_valid(const Rows *r, size k)
 {
     const Column *c = r->columns + k;
     int64_t n_inputs = (2 * c->n_contexts + 8) & ~7;
-    if (c->mask >= (int64_t)k || c->modulus < 0 || c->shift < 0 || c->shift > 62 || c->rate < 0 || c->rate > MOST_RATE ||
+    if (c->mask >= (int64_t)k || c->lookup >= (int64_t)k || !is_inside(c->first_key, c->n_keys, r->n_keys) || c->modulus < 0 || c->shift < 0 || c->shift > 62 || c->rate < 0 || c->rate > MOST_RATE ||
         !is_inside(c->first_term, c->n_terms, r->n_terms) || c->n_contexts > MOST_CONTEXTS ||
         !is_inside(c->first_context, c->n_contexts, r->n_contexts) ||
         !is_inside(c->first_node, c->n_nodes, r->n_nodes) || !is_inside(c->first_leaf, c->n_nodes + 1, r->n_leaves) ||
@@ -384,13 +403,13 @@ static int are_valid(const Rows *r)
     return 1;
 }
 
-/* columns_rows(columns, terms, features, contexts, nodes, leaves, edges, cells, learnt, stretch, squash, rates, bits,
+/* columns_rows(columns, terms, features, contexts, nodes, leaves, edges, keys, cells, learnt, stretch, squash, rates, bits,
    values, residuals, quantised, exceptions, costs, coded, (mode, n_coded)) -> (number of bytes, number of exceptions). */
 PyObject *columns_rows(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "columns_rows", .args = args};
     Rows r = {0};
-    size n[19];
+    size n[20];
     int64_t settings[2];
     r.columns = array(&a, "columns", INT64S, READ, n);
     r.terms = array(&a, "terms", INT64S, READ, n + 1);
@@ -399,6 +418,7 @@ PyObject *columns_rows(PyObject *module, PyObject *args)
     r.nodes = array(&a, "nodes", INT64S, READ, n + 4);
     r.leaves = array(&a, "leaves", INT64S, READ, n + 5);
     r.edges = array(&a, "edges", INT64S, READ, n + 6);
+    r.keys = array(&a, "keys", INT64S, READ, n + 19);
     r.cells = array(&a, "cells", UINT32S, WRITTEN, n + 7);
     r.learnt = array(&a, "learnt", INT32S, WRITTEN, n + 8);
     r.stretch = array(&a, "stretch", INT16S, READ, n + 9);
@@ -417,7 +437,7 @@ PyObject *columns_rows(PyObject *module, PyObject *args)
         return NULL;
     r.n_columns = n[0] / N_FIELDS(Column), r.n_terms = n[1] / N_FIELDS(Term), r.n_features = n[2] / N_FIELDS(Feature);
     r.n_contexts = n[3] / N_FIELDS(Context), r.n_nodes = n[4] / N_FIELDS(Node), r.n_leaves = n[5] / N_FIELDS(Leaf);
-    r.n_edges = n[6], r.n_cells = n[7], r.n_learnt = n[8], r.n_exceptions = n[16] / 2;
+    r.n_keys = n[19] / N_FIELDS(Key), r.n_edges = n[6], r.n_cells = n[7], r.n_learnt = n[8], r.n_exceptions = n[16] / 2;
     r.mode = (int)settings[0], r.n = r.n_columns ? n[13] / r.n_columns : 0;
     size n_coded = settings[1];
     if (n[9] != 4096 || n[10] != 2 * MOST_STRETCHED + 1 || n[11] != MOST_COUNT + 1 || n[12] != 4097 ||

@@ -28,12 +28,16 @@ enum { ENCODE, DECODE, MEASURE };
 /* A column of the plan, as it lies in the array of columns. */
 typedef struct {
     int64_t mask, modulus, lowest, bias, shift, first_term, n_terms, first_context, n_contexts, first_node, n_nodes,
-        first_leaf, first_edge, n_edges, start, of_maps, of_weights, of_last, is_active, rate;
+        first_leaf, first_edge, n_edges, start, of_maps, of_weights, of_last, is_active, rate, lookup, first_key, n_keys;
 } Column;
 
 typedef struct {
     int64_t column, lag, other, other_lag, factor;
 } Term;
+
+typedef struct {
+    int64_t key, value;
+} Key;
 
 typedef struct {
     int64_t kind, column, lag, shift;

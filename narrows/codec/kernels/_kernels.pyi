@@ -242,6 +242,7 @@ def columns_rows(
     nodes: _Array,
     leaves: _Array,
     edges: _Array,
+    keys: _Array,
     cells: _Array,
     learnt: _Array,
     stretch: _Array,

@@ -1,5 +1,7 @@
 """The model of rows: the same columns back, from C and from Python, for any columns and any coded bytes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from narrows.codec import kernels
 from narrows.codec.columns.contract import Ids, Numbers, Texts
 from narrows.codec.columns.model import ColumnsModel
+from narrows.codec.columns.plan import Lookup
 from narrows.errors import CorruptArchiveError, NarrowsError
 
 needs_kernels = pytest.mark.skipif(kernels.compiled is None, reason="needs the compiled kernels")
@@ -81,7 +84,20 @@ def test_a_sum_of_two_clock_columns_is_found(model):
     assert any(plan.modulus == 1440 and len(plan.terms) == 2 for plan in model.plans)
 
 
+def test_what_a_column_determines_is_stored_once_and_read_back():
+    keys = np.random.default_rng(0).permutation(np.arange(40000) % 600)
+    values = np.random.default_rng(1).integers(0, 1 << 20, 600)[keys]
+    columns = [Numbers(keys), Numbers(values)]
+    model = ColumnsModel.of(columns, group=100)
+    assert [plan.lookup is not None for plan in model.plans] == [False, True]
+    read, group = ColumnsModel.from_bytes(model.to_bytes()), rows(columns, 0, 100)
+    assert plain(read.decode(model.encode(group), 100)) == plain(group)
+
+
 def test_kernels_code_as_python_does(model, monkeypatch):
+    lookup = Lookup(0, np.arange(0, 300, 2), np.arange(150) % 4)
+    plans = [*model.plans[:-1], replace(model.plans[-1], lookup=lookup)]
+    model = ColumnsModel(model.schemas, model.texts, model.order, plans, model.bits)
     group, found = rows(table(600), 200, 225), []
     for compiled in [None, kernels.compiled]:
         monkeypatch.setattr(kernels, "compiled", compiled)
@@ -114,7 +130,7 @@ def tables(draw):
 
 @needs_kernels
 @given(tables())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_any_table_comes_back(columns):
     n = len(columns[0].values)
     model = ColumnsModel.of(columns, group=n)
@@ -122,7 +138,7 @@ def test_any_table_comes_back(columns):
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_damaged_groups_give_rows_or_a_named_error(model, data):
     group = rows(table(600), 0, 60)
     coded = bytearray(model.encode(group))
@@ -136,7 +152,7 @@ def test_damaged_groups_give_rows_or_a_named_error(model, data):
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_damaged_models_read_or_give_a_named_error(model, data):
     packed = bytearray(model.to_bytes())
     at = data.draw(st.integers(0, len(packed) - 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +44,12 @@ class Symbols:
         return self.n <= 1 and not self.rest
 
 
+@lru_cache(maxsize=4)
+def _logs_of_factorials(n: int) -> NDArray[np.float64]:
+    """Return the logarithms, to the base 2, of 0! to n!."""
+    return np.concatenate([[0.0], np.cumsum(np.log2(np.arange(1, n + 1)))])
+
+
 def bits_given(symbols: Symbols, contexts: NDArray[np.int64] | None = None) -> float:
     """Return about the bits of symbols that are coded adaptively, each by the counts of its context (codes).
 
@@ -54,7 +62,7 @@ def bits_given(symbols: Symbols, contexts: NDArray[np.int64] | None = None) -> f
     of_context = pairs // symbols.n
     first = np.flatnonzero(np.diff(of_context, prepend=-1))
     n, n_new = np.add.reduceat(n_pairs, first), np.diff(first, append=len(pairs))
-    log = np.concatenate([[0.0], np.cumsum(np.log2(np.arange(1, len(codes) + 1)))])
+    log = _logs_of_factorials(1 << len(codes).bit_length())
     bits = (log[n - 1] - log[n_new - 1] + (n - 1) * np.log2(1 + n_new / n)).sum() - log[n_pairs - 1].sum()
     return float(bits + symbols.bits[pairs % symbols.n].sum() + symbols.rest)
 

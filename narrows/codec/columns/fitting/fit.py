@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from narrows.codec.columns.fitting.contexts import Effort, add_contexts, best_single
 from narrows.codec.columns.fitting.estimates import bits_given, leaves_of
+from narrows.codec.columns.fitting.lookups import determined_bits, find_lookup
 from narrows.codec.columns.fitting.order import file_order, order_of, pair_bits
 from narrows.codec.columns.fitting.predictions import predictions_of
 from narrows.codec.columns.fitting.relations import Relation, choose_relations, find_relations
-from narrows.codec.columns.fitting.sample import Sample
+from narrows.codec.columns.fitting.sample import NO_LEAVES, Sample
 from narrows.codec.columns.plan import ColumnPlan
 from narrows.codec.columns.streams import Stream
 
@@ -22,7 +23,7 @@ __all__ = ["fit_plans"]
 _MOST_SAMPLE, _LEAST_SAMPLE, _MOST_NUMBERS = 1 << 14, 1 << 10, 1 << 20
 _N_BLOCKS, _N_PAIR_BLOCKS, _PAIR_BLOCK = 2, 6, 2000
 _MOST_ORDERED = 64
-_LEAST_RELATION_BITS = 0.1
+_LEAST_RELATION_BITS, _LEAST_LOOKUP_BITS = 0.1, 1000
 
 
 def fit_plans(streams: Sequence[Stream], group: int) -> tuple[list[int], list[ColumnPlan]]:
@@ -41,6 +42,7 @@ def fit_plans(streams: Sequence[Stream], group: int) -> tuple[list[int], list[Co
     if n_streams <= _MOST_ORDERED and n > 1:
         rows = _blocks(n, _N_PAIR_BLOCKS, _PAIR_BLOCK)
         alone, given = pair_bits(streams, rows)
+        given = np.minimum(given, determined_bits(streams, given, rows))
         found = [one for one in find_relations(streams, rows) if alone[one.column] > _LEAST_RELATION_BITS * len(rows)]
         relations = choose_relations(found, alone)
         order = order_of(streams, alone, given, relations)
@@ -50,7 +52,7 @@ def fit_plans(streams: Sequence[Stream], group: int) -> tuple[list[int], list[Co
     sample = Sample(ordered, _blocks(n, _N_BLOCKS, most // _N_BLOCKS))
     placed = {place[j]: _placed(one, place) for j, one in relations.items()}
     for k in range(n_streams):
-        plan = _column(sample, k, placed, effort, group)
+        plan = _with_lookup(sample, k, _column(sample, k, placed, effort, group), effort)
         sample.measure(k, plan)
         sample.plans.append(plan)
     return order, sample.plans
@@ -75,6 +77,19 @@ def _blocks(n: int, n_blocks: int, length: int) -> NDArray[np.int64]:
 def _placed(relation: Relation, place: Mapping[int, int]) -> Relation:
     terms = tuple(replace(term, column=place[term.column]) for term in relation.terms)
     return replace(relation, column=place[relation.column], terms=terms)
+
+
+def _with_lookup(sample: Sample, k: int, plan: ColumnPlan, effort: Effort) -> ColumnPlan:
+    """Return the plan of column k, or a lookup if that takes fewer bits of the whole table."""
+    bits = sample.measure(k, plan) * len(sample.streams[k].values)
+    if bits < _LEAST_LOOKUP_BITS:
+        return plan
+    near = range(max(k - effort.n_near, 0), k)
+    found = find_lookup(sample.streams, k, near, sample.rows)
+    if found is None or found[1] > bits:
+        return plan
+    plain = ColumnPlan(NO_LEAVES, mask=plan.mask, start=plan.start, edges=plan.edges)
+    return replace(plain, lookup=found[0])
 
 
 def _column(sample: Sample, k: int, relations: Mapping[int, Relation], effort: Effort, group: int) -> ColumnPlan:

@@ -18,7 +18,7 @@ from narrows.codec.columns.trees import Leaves
 __all__ = ["NO_LEAVES", "Sample"]
 
 NO_LEAVES = Leaves(np.zeros(1, np.int64), np.ones(1, np.int64), np.zeros(1, np.uint8))
-_BITS = 17
+_LEAST_BITS, _MOST_BITS = 8, 17
 _N_EDGES, _MOST_PLAIN = 16, 4
 Ints = NDArray[np.int64]
 
@@ -61,7 +61,7 @@ class Sample:
         for term in plan.terms:
             x = self.value(term.column, term.lag)
             total += (x * self.value(term.other, term.other_lag) if term.other >= 0 else x) * term.factor
-        return total >> plan.shift
+        return (total >> plan.shift) + (plan.lookup.of(self.value(plan.lookup.column)) if plan.lookup else 0)
 
     def feature(self, one: Feature, predicted: Ints) -> Ints:
         """Return a feature of each row."""
@@ -86,7 +86,10 @@ class Sample:
         for term in plan.terms:
             x = self._all(term.column, term.lag, group)
             total += (x * self._all(term.other, term.other_lag, group) if term.other >= 0 else x) * term.factor
-        return self.streams[k].known(_reduced(self.streams[k].values - (total >> plan.shift), plan))
+        predicted = (total >> plan.shift) + (
+            plan.lookup.of(self.streams[plan.lookup.column].values) if plan.lookup else 0
+        )
+        return self.streams[k].known(_reduced(self.streams[k].values - predicted, plan))
 
     def _all(self, k: int, lag: int, group: int) -> Ints:
         values = _lagged(self.streams[k].values, lag, self.starts[k])
@@ -106,7 +109,9 @@ class Sample:
         ]
         layout = Layout(plans, [column == k for column in used])
         table = Table(*(np.ascontiguousarray(rows[used].T) for rows in (self.values, *self._derived)))
-        bits = measure_rows(layout, _BITS, table)[place[k]]
+        n_buckets = len(self.rows) * len(plan.contexts) // 2
+        room = min(max(n_buckets.bit_length(), _LEAST_BITS), _MOST_BITS)
+        bits = measure_rows(layout, room, table)[place[k]]
         self.values[k] = table.values[:, place[k]]
         self._derived[0, k] = table.residuals[:, place[k]]
         self._derived[1, k] = table.quantised[:, place[k]]
@@ -141,7 +146,7 @@ def _sources(plan: ColumnPlan) -> set[int]:
     found = {plan.mask} | {one.column for context in plan.contexts for one in context if one.kind != Kind.PREDICTION}
     for term in plan.terms:
         found |= {term.column, term.other}
-    return found - {-1}
+    return (found | ({plan.lookup.column} if plan.lookup else set())) - {-1}
 
 
 def _renumbered(plan: ColumnPlan, place: dict[int, int]) -> ColumnPlan:
@@ -149,4 +154,5 @@ def _renumbered(plan: ColumnPlan, place: dict[int, int]) -> ColumnPlan:
     at = place | {-1: -1}
     contexts = [tuple(replace(one, column=at.get(one.column, 0)) for one in context) for context in plan.contexts]
     terms = [replace(term, column=at[term.column], other=at[term.other]) for term in plan.terms]
-    return replace(plan, contexts=contexts, terms=terms, mask=at[plan.mask])
+    lookup = plan.lookup and replace(plan.lookup, column=at[plan.lookup.column])
+    return replace(plan, contexts=contexts, terms=terms, mask=at[plan.mask], lookup=lookup)
