@@ -19,6 +19,7 @@ from narrows.archive.layout import (
     MAX_CHUNK_SYMBOLS,
     MAX_RECORD_BYTES,
 )
+from narrows.archive.table_entries import OF_TABLES, entries_of_table
 from narrows.codec.dequantise import DTYPES
 from narrows.errors import CorruptArchiveError
 
@@ -231,7 +232,7 @@ class Metadata:
         if given.get("field") is not None:
             given = _without_model(given)
         elif given.get("table") is not None:
-            given = _of_table(given)
+            given = entries_of_table(given)
         known = {name: given.pop(name, None) for name in _CHECKS}
         for name, check in _CHECKS.items():
             if not check(known[name]):
@@ -278,20 +279,11 @@ def _without_model(values: dict[str, Any]) -> dict[str, Any]:
     return {"container": {}} | values | _OF_FIELDS | {"record_shape": described.get("block", described.get("shape"))}
 
 
-def _of_table(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a table with the entries that are the same for all tables, which headers do not have."""
-    if not isinstance(values["table"], dict):
-        raise CorruptArchiveError(f"the 'table' in its metadata is not valid: {values['table']!r:.80}")
-    return {"container": {}} | values | _OF_TABLES
-
-
 def header_entries(metadata: Metadata) -> dict[str, Any]:
     """Return the metadata as JSON values for a header, without what is the same for all fields, or all tables."""
     values = metadata.to_json()
-    if metadata.table is not None:
-        return {name: value for name, value in values.items() if name not in _OF_TABLES}
     if metadata.field is None:
-        return values
+        return values if metadata.table is None else {key: one for key, one in values.items() if key not in OF_TABLES}
     return {name: value for name, value in values.items() if name not in _OF_FIELDS and name != "record_shape"}
 
 
@@ -300,16 +292,6 @@ _OF_FIELDS: dict[str, Any] = {
     "quality": 0,
     "n_symbols": 1,
     "chunk_records": 1,
-    "group_records": 16,
-    "tiling": None,
-}
-
-
-_OF_TABLES: dict[str, Any] = {
-    "record_shape": [1],
-    "dtype": "uint8",
-    "quality": 0,
-    "n_symbols": 1,
     "group_records": 16,
     "tiling": None,
 }

@@ -41,7 +41,6 @@ from narrows.archive.report import Problem, Report
 from narrows.archive.scan import Scanned, scan
 from narrows.archive.series_problems import problems_of_series
 from narrows.archive.table_chunks import check_rows
-from narrows.archive.table_codec import TableCodec
 from narrows.codec.parts.needs import Needs
 from narrows.errors import ArchiveError, CorruptArchiveError
 from narrows.numerics.pool import Pool, check_threads
@@ -227,7 +226,7 @@ def _model(
             problems.append(Problem(offset, str(error)))
     if metadata.field is not None:
         return [], find_codec(source, metadata, [], model)
-    needed = Needs.NOTHING if metadata.table is not None else _needed(source, header, scanned)
+    needed = _needed(source, header, scanned)
     try:
         if metadata.parts is not None:
             inside = parts_of(blobs, metadata)
@@ -249,10 +248,9 @@ def _needed(source: ByteFile, header: Header, scanned: list[Scanned]) -> Needs:
     """Return the parts of the model that the chunks need."""
     needed = Needs.NOTHING
     for offset, block, is_whole in scanned:
-        if is_whole and block.type == BlockType.RECORDS:
+        if is_whole and block.type == BlockType.RECORDS and header.metadata.table is None:
             with suppress(CorruptArchiveError):
-                at = offset + BLOCK_BYTES
-                needed |= needs_of(source, at, block.n_records, block.coding, header.metadata)
+                needed |= needs_of(source, offset + BLOCK_BYTES, block.n_records, block.coding, header.metadata)
     return needed
 
 
@@ -264,12 +262,11 @@ def _damage(source: ByteFile, header: Header, scanned: Scanned, codec: Codec | N
     metadata, n = header.metadata, block.n_records
     try:
         if metadata.table is not None:
-            check_rows(source, offset, block, metadata, codec.table if isinstance(codec, TableCodec) else None)
+            check_rows(source, offset, block, metadata, getattr(codec, "table", None))
             return None
         if metadata.field is not None:
             field = Field.from_json(metadata.field)
-            stored = read_block_values(source, offset, block, metadata, field)
-            restore_block(stored, block.first, metadata, field)
+            restore_block(read_block_values(source, offset, block, metadata, field), block.first, metadata, field)
             return None
         if n > metadata.chunk_records:
             raise CorruptArchiveError(f"a chunk has {n:,} records. Allowed in this archive: {metadata.chunk_records:,}")

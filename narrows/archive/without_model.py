@@ -29,7 +29,8 @@ def compress_with_table(
         If a parameter has no meaning for a table.
     """
     for name, value in given.items():
-        if name != "lossless" and value not in (None, False, (), 0):
+        is_asked = value is not None and not (isinstance(value, bool | int | tuple) and not value)
+        if name != "lossless" and is_asked:
             raise InvalidParameterError(
                 f"'{name}' (--{name.replace('_', '-')}) has no meaning for a table, which is restored exactly. "
                 f"Got {name}={value!r}. Omit it."
