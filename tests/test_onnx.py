@@ -94,8 +94,17 @@ def in_pytorch(model, x):
     return given, codes, restored
 
 
+# One case of each kind of network, code, output and record, in which files and their halves are tried; the others are
+# slow.
+OF_HALVES = {"plain", "top-k", "gaussian", "rounded", "vector-quantised", "linear path", "convolutional, channels last"}
+OF_HALVES |= {"strided, channels first", "categorical, grey", "logistic, grey", "temporal,  one channel"}
+OF_HALVES |= {"recurrent, gru one channel", "teacher forcing", "missing values", "uint16", "bool"}
+
+
 @needs_onnx
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [case if case in OF_HALVES else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
+)
 def test_a_file_computes_what_the_model_computes(case, tmp_path):
     x, params = CASES[case]
     model = trained(x, **params)
@@ -105,13 +114,6 @@ def test_a_file_computes_what_the_model_computes(case, tmp_path):
         got, names, output = computed(path, given[:n])
         assert (names, output) == (["records"], "restored")
         assert_close(got, restored[:n])
-
-
-# The file of the whole model has both halves in it. A half by itself is tried for each kind of network, code, output
-# and record; the other cases are slow.
-OF_HALVES = {"plain", "top-k", "gaussian", "rounded", "vector-quantised", "linear path", "convolutional, channels last"}
-OF_HALVES |= {"strided, channels first", "categorical, grey", "logistic, grey", "temporal,  one channel"}
-OF_HALVES |= {"recurrent, gru one channel", "teacher forcing", "missing values", "uint16", "bool"}
 
 
 def test_there_are_such_cases():

@@ -231,7 +231,12 @@ def test_symbols_are_the_nearest_steps_and_never_anything_else():
 OF_NUMBERS = [name for name in RECIPES if name != "text" and not RECIPES[name]().conditional]
 
 
-@pytest.mark.parametrize("name", OF_NUMBERS)
+QUICK = {"auto", "codec", "lossless", "vae", "vq-vae", "conv", "series", "sda"} & set(OF_NUMBERS)
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OF_NUMBERS]
+)
 def test_whole_numbers_cost_next_to_nothing(name, digits):
     """Every recipe that makes archives, trained for a moment: the integer decoder against the network itself."""
     changes = {"lossless": {"residual__epochs": 1}}  # the network of what is kept beside the code, too

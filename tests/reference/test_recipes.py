@@ -91,6 +91,7 @@ def test_in_seconds(name, n, training, metric, at_most, few):
     assert reach_in_seconds(name, few, n=n, **training)[metric] <= at_most
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("chain_only")
 def test_conv_beats_vanilla_at_the_same_code_size_in_seconds(few):
     few_steps = {"n": 1000, "n_test": 300, "epochs": 2, "batch_size": 4, "optimiser__learning_rate": 2e-3}

@@ -39,7 +39,7 @@ def bytes_of(records, network):
 def model():
     part = CausalNetwork(n_hidden=12, n_components=2, reach=2, epochs=15, psnr=PSNR)
     fitted = narrows.Autoencoder(2, network=Dense(widths=(4,)), residual=part, random_state=0, artefacts=("codec",))
-    return fitted.set_params(training__epochs=1).fit(images(400))
+    return fitted.set_params(training__epochs=1).fit(images(300))
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_only_networks_with_few_levels_round(network, monkeypatch):
 
 
 def test_archives_restore_the_levels_at_the_psnr_in_fewer_bytes_than_within_a_bound(model, network, path):
-    records = images(300, 6)
+    records = images(200, 6)
     summary = narrows.compress(records, path, model=model, psnr=PSNR)
     restored = narrows.restore(path, model=model)
     assert set(np.unique(restored)) <= set(network.levels.tolist())
@@ -187,7 +187,7 @@ def test_appended_records_are_rounded_too_and_not_losslessly(model, network, pat
 
 
 def test_a_size_is_kept_to(model, path):
-    records = images(200, 11)
+    records = images(80, 11)
     free = narrows.compress(records, path, model=model, psnr=PSNR)
     some = narrows.compress(records, path, model=model, bytes_per_record=free.bytes_per_record * 0.9, force=True)
     assert some.bytes_per_record <= free.bytes_per_record
