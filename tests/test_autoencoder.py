@@ -309,7 +309,7 @@ def test_auto_takes_convolutions_for_large_images(rng):
     assert isinstance(parts.network, Dense)
 
 
-@pytest.mark.parametrize(("size", "epochs"), [(40, 5), (76, 15)])
+@pytest.mark.parametrize(("size", "epochs"), [(40, 5), pytest.param(76, 15, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("chain_only")
 def test_auto_learns_few_colour_images_better_than_their_mean(rng, size, epochs):
     # Each of one colour, brighter or darker from top to bottom: as many numbers as the code has say it all.

@@ -154,7 +154,13 @@ def test_the_same_comes_out_as_on_the_cpu(request):
         assert there.history_[0]["loss"] == here.history_[0]["loss"]
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name != "text"])
+QUICK = {"auto", "codec", "lossless", "vae", "vq-vae", "sda", "map", "recurrent"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in RECIPES if name != "text"],
+)
 def test_every_recipe_is_trained_there(name):
     model = narrows.recipe(name, training__epochs=1, training__batch_size=8, random_state=0)
     if name == "sda":
