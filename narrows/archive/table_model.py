@@ -76,9 +76,10 @@ class TableModel:
         found = self.coder.decode(data, n_rows)
         if len(found) != len(self.form.rules):
             raise CorruptArchiveError("the number of columns is wrong")
-        if self.order is None:
-            return found
-        return [found[number] for number in np.argsort(self.order)]
+        columns = found if self.order is None else [found[number] for number in np.argsort(self.order)]
+        if not all(isinstance(column, rule.holds) for column, rule in zip(columns, self.form.rules, strict=True)):
+            raise CorruptArchiveError("a column has other values than its description says")
+        return columns
 
     def of_file(self, file: dict[str, Any], order: Sequence[int]) -> TableModel:
         """Return the model for another file, whose columns are in another order.

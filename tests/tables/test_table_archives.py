@@ -1,5 +1,6 @@
 """Archives of tables: the same file comes back, every row is readable, and damage is found."""
 
+import dataclasses
 import datetime
 import gzip
 import importlib.util
@@ -233,3 +234,13 @@ def test_damaged_and_forged_archives_restore_what_is_right_or_fail_by_name(n):
     spec.loader.exec_module(fuzz)
     counts = fuzz.run(n)
     assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError"}
+
+
+def test_a_model_whose_rules_do_not_fit_its_columns_is_damaged(archive):
+    with open_archive(archive) as opened:
+        table, group = opened.table, next(iter(opened.groups(range(32))))
+    data = table.encode([one.column for one in group.columns])
+    assert len(table.decode(data, len(group))) == len(table.form.rules)
+    forged = dataclasses.replace(table, form=table.form.with_rules(table.form.rules[::-1]))
+    with pytest.raises(CorruptArchiveError, match="other values than its description"):
+        forged.decode(data, len(group))

@@ -213,7 +213,7 @@ def _schemas(numbers: list[int]) -> list[StreamSchema]:
             and 0 <= n_low <= (MOST_PARTS if kind == ColumnKind.NUMBERS else 0)
             and n_known >= 0
         ):
-            raise CorruptArchiveError("A model of columns is damaged: a column is of no kind that there is.")
+            raise CorruptArchiveError("A model of columns is damaged: the description of a column is not valid.")
         scale = Scale(base, step, bool(is_clock))
         schemas.append(StreamSchema(ColumnKind(kind), bool(has_mask), scale, n_low, n_known))
     return schemas

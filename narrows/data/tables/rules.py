@@ -47,6 +47,8 @@ class Rule(ABC):
 
     registry: ClassVar[dict[str, type[Rule]]] = {}
     entry: ClassVar[str]
+    holds: ClassVar[type[Column]] = Numbers
+    """What the cells become."""
 
     kind: str
     null: bytes | None = None
@@ -317,6 +319,8 @@ class CategoryRule(Rule, entry="category"):
         decisions.
     """
 
+    holds = Ids
+
     dictionary: list[bytes] = field(default_factory=list)
     absent: bytes | None = None
 
@@ -347,6 +351,8 @@ class CategoryRule(Rule, entry="category"):
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TextRule(Rule, entry="text"):
     """Identifiers and free text, as they are in the file but for the quotes around them."""
+
+    holds = Texts
 
     def _read(self, cells: Cells) -> tuple[Column, Mask | None]:
         return Texts(cells.texts()), None

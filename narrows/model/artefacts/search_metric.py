@@ -118,7 +118,7 @@ class SearchMetric(Artefact, name="search", title="metric of search"):
         Parameters
         ----------
         classes : ndarray of shape (n,), int64, or None
-            What a conditional chain is told of each record.
+            The classes that a conditional chain gets with the records; None for other chains.
 
         Raises
         ------
