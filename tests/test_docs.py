@@ -136,7 +136,7 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits: A
 
 
 @pytest.mark.usefixtures("few_settings", "coarse_pictures")
-@pytest.mark.parametrize("page", ["classics.md", "documents.md"])
+@pytest.mark.parametrize("page", [pytest.param("classics.md", marks=pytest.mark.slow), "documents.md"])
 def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With PCA, which is drawn and compared with; what else is measured takes longer than all training here."""
     monkeypatch.setattr(
@@ -157,6 +157,7 @@ def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: py
         assert result.exit_code == 0, f"{line}\n{result.output}"
 
 
+@pytest.mark.slow
 def test_the_python_on_the_classics_runs(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
     train = narrows.data.open("mnist:train")
@@ -187,6 +188,7 @@ def test_the_python_on_compression_runs(tmp_path: Path, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(some, digits[100:])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_digits")
 @pytest.mark.filterwarnings("ignore::narrows.errors.UnfinishedWarning")
 def test_the_python_on_continuing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
