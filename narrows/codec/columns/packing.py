@@ -68,7 +68,8 @@ def take_signed_numbers(reader: NumberReader, most: int, lowest: int = _LOWEST, 
     n = reader.number(0, most)
     data = take_bytes(reader, 10 * n)
     if (found := _all_signed(data, n)) is not None and (not n or (found.min() >= lowest and found.max() <= highest)):
-        return found.tolist()
+        whole: list[int] = found.tolist()
+        return whole
     inner = NumberReader(data)
     numbers = [inner.signed(lowest, highest) for _ in range(n)]
     if inner.rest:
