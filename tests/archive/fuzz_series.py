@@ -68,7 +68,7 @@ def originals(folder: Path) -> list[Original]:
             path = folder / f"{name}-{i}"
             with (
                 mock.patch("narrows.archive.layouts.field._USUAL_BLOCK_VALUES", 60),
-                mock.patch("narrows.archive.field_writer.MOST_PACKED_BYTES", 0),  # test_packing has packed ones
+                mock.patch("narrows.archive.packing.MOST_PACKED_BYTES", 0),  # test_packing has packed ones
             ):
                 narrows.compress(source, path, **how, **more)
             with open_archive(path) as archive:

@@ -62,21 +62,22 @@ class Original(NamedTuple):
 
 
 def originals(folder: Path) -> list[Original]:
-    """Return archives of texts that contain their model or need none, and the texts."""
+    """Return archives of texts that contain their model or need none, and the texts; test_packing has packed ones."""
     settings = {"training__epochs": 1, "random_state": 0, "network": Dense(widths=(3,), embedding=2)}
     model = narrows.recipe("text", n_latent=2, **settings).fit(NAMES * 8)
-    made = []
-    for texts in (NAMES, LONGER):
-        for how in ({}, {"lossless": True}):
-            path = folder / "whole"
-            narrows.compress(texts, path, model=model, embed_model=True, chunk_records=3, force=True, **how)
-            made.append(Original(path.read_bytes(), narrows.restore(path)))
-        narrows.compress(texts * 3, path, force=True)
-        made.append(Original(path.read_bytes(), texts * 3))
-        for group in (1, 16):
-            how = {"chunk_records": group, "embed_model": True, "force": True}
-            narrows.compress(texts * 3, path, model=narrows.ByteModel().fit(NAMES * 8), **how)
+    of_bytes, made = narrows.ByteModel().fit(NAMES * 8), []
+    with mock.patch("narrows.archive.packing.MOST_PACKED_BYTES", 0):
+        for texts in (NAMES, LONGER):
+            for how in ({}, {"lossless": True}):
+                path = folder / "whole"
+                narrows.compress(texts, path, model=model, embed_model=True, chunk_records=3, force=True, **how)
+                made.append(Original(path.read_bytes(), narrows.restore(path)))
+            narrows.compress(texts * 3, path, force=True)
             made.append(Original(path.read_bytes(), texts * 3))
+            for group in (1, 16):
+                how = {"chunk_records": group, "embed_model": True, "force": True}
+                narrows.compress(texts * 3, path, model=of_bytes, **how)
+                made.append(Original(path.read_bytes(), texts * 3))
     return made
 
 
