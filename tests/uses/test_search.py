@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 
 import narrows
 import narrows.data
 from narrows import Autoencoder, Training, errors
 from narrows.data import Source
 from narrows.model.artefacts import SearchMetric
+from narrows.model.precision import copied_in_float64
 from narrows.networks import Dense
 from narrows.numerics.nearest import Points
 from narrows.uses import SearchIndex
@@ -136,6 +138,28 @@ def test_a_batch_finds_what_its_queries_find_alone(index, queries):
         alone = index.query(queries.values[one : one + 1], 6)
         np.testing.assert_array_equal(alone[0][0], together[0][one])
         np.testing.assert_array_equal(alone[1][0], together[1][one])
+
+
+def test_the_weights_are_copied_once_for_all_queries(source, model, queries, monkeypatch):
+    index, copies = SearchIndex.build(source, model), []
+    copied = copied_in_float64
+    monkeypatch.setattr(
+        "narrows.uses.search.index.copied_in_float64", lambda chain: copies.append(copied(chain)) or copies[0]
+    )
+    for one in range(3):
+        index.query(queries.values[one : one + 1])
+        index.query(queries.values[one : one + 1], denoise=True)
+    assert len(copies) == 1
+    assert copies[0].dtype == torch.float64
+
+
+def test_a_model_that_was_changed_since_is_refused(source, queries):
+    changed = small().fit(source)
+    index = SearchIndex.build(source, changed)
+    with torch.no_grad():
+        next(changed.chain_.parameters()).add_(1)
+    with pytest.raises(errors.WrongModelError, match="Give the model that it was made with"):
+        index.query(queries)
 
 
 def test_a_record_of_the_index_finds_itself_first(index):

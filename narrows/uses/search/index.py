@@ -19,7 +19,7 @@ from narrows.errors import (
 from narrows.io.progress import Progress
 from narrows.model.artefacts.search_metric import SearchMetric
 from narrows.model.inference import reconstruct
-from narrows.model.precision import in_float64
+from narrows.model.precision import copied_in_float64
 from narrows.model.search_codes import code_numbers
 from narrows.numerics.batches import batch_size
 from narrows.numerics.nearest import Points
@@ -30,6 +30,7 @@ from narrows.uses.search.items import Items
 from narrows.uses.search.models import about_model, digest_of, fitted, found_model
 
 if TYPE_CHECKING:
+    from narrows.chain import Chain
     from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder, Data
 
@@ -92,6 +93,7 @@ class SearchIndex:
         self._points, self.metric, self.items, self.about = Points(coordinates), metric, items, about
         self.graph = graph
         self.model, self.archive, self.path = model, archive, path
+        self._encoder: tuple[Autoencoder, Chain] | None = None  # the model, and its copy in float64
 
     @classmethod
     def build(
@@ -236,10 +238,10 @@ class SearchIndex:
         self._check(k, label)
         model = self.needed_model()
         source = model._open(X, reset=False)
-        values, classes = source.values, model.classes_of(source, None)
+        values, classes, chain = source.values, model.classes_of(source, None), self._encoder_of(model)
         if denoise:
-            values = reconstruct(in_float64(model.chain_), values, classes, dtype=model.dtype_)
-        numbers = code_numbers(model.chain_, values, classes, in_double=True)
+            values = reconstruct(chain, values, classes, dtype=model.dtype_)
+        numbers = code_numbers(chain, values, classes)
         return self._nearest(self.metric.coordinates(numbers), k, label, exact=exact)
 
     def query_items(
@@ -308,6 +310,15 @@ class SearchIndex:
         if self.model is None:
             self.model = self._checked(found_model(self.path, self.about))
         return self.model
+
+    def _encoder_of(self, model: Autoencoder) -> Chain:
+        """Return the chain of the model in float64, so that the code of a query depends on no batch.
+
+        It is copied once: to copy all weights for each query would take longer than the search.
+        """
+        if self._encoder is None or self._encoder[0] is not model:
+            self._encoder = self._checked(model), copied_in_float64(model.chain_)
+        return self._encoder[1]
 
     @property
     def _where(self) -> str:
