@@ -17,7 +17,6 @@ from narrows.errors import (
     WrongModelError,
 )
 from narrows.io.progress import Progress
-from narrows.model.artefacts.search_metric import SearchMetric
 from narrows.model.inference import reconstruct
 from narrows.model.precision import copied_in_float64
 from narrows.model.search_codes import code_numbers
@@ -27,12 +26,13 @@ from narrows.uses.search.approximate import MANY, Graph, has_usearch
 from narrows.uses.search.archive_codes import ArchiveCodes, read_archive_codes
 from narrows.uses.search.index_file import About, IndexFile, read_index_file, write_index_file
 from narrows.uses.search.items import Items
-from narrows.uses.search.models import about_model, digest_of, fitted, found_model
+from narrows.uses.search.models import about_model, digest_of, fitted, found_model, metric_of
 
 if TYPE_CHECKING:
     from narrows.chain import Chain
     from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder, Data
+    from narrows.model.artefacts.search_metric import SearchMetric
 
 __all__ = ["SearchIndex"]
 
@@ -131,10 +131,7 @@ class SearchIndex:
         loaded = fitted(model)
         source = loaded._open(data, reset=False)
         classes = loaded.classes_of(source, None)
-        if loaded.model_.has(SearchMetric.name):
-            metric = loaded.model_.current(SearchMetric)
-        else:
-            metric = SearchMetric.for_records(loaded.chain_, source.values, source.labels, classes)
+        metric = metric_of(loaded, source, classes, source.labels)
         coordinates = _encoded(loaded, source, classes, metric, progress)
         wants_graph = len(source) >= MANY and has_usearch() if approximate is None else approximate
         graph = Graph.build(coordinates) if wants_graph else None
