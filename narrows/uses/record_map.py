@@ -164,7 +164,10 @@ def _layouts(
     """
     n_latent, pca = model.n_latent_, model.pca_
     if n_latent < 2:
-        raise InvalidParameterError(f"A map needs a latent dimension of at least 2. This model has {n_latent}.")
+        raise InvalidParameterError(
+            f"A map needs a latent dimension of at least 2. This model has {n_latent}. Train one with two numbers, for "
+            "example narrows train --recipe map."
+        )
     if n_latent == 2:
         codes = model.transform(source)
         layouts = {"autoencoder, its code of 2 numbers": np.asarray(codes, np.float64)}

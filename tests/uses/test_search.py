@@ -8,6 +8,7 @@ import narrows
 import narrows.data
 from narrows import Autoencoder, Training, errors
 from narrows.data import Source
+from narrows.evaluation.neighbours import draw_neighbours
 from narrows.model.artefacts import SearchMetric
 from narrows.model.precision import copied_in_float64
 from narrows.networks import Dense
@@ -15,6 +16,7 @@ from narrows.numerics.nearest import Points
 from narrows.uses import SearchIndex
 from narrows.uses.search.approximate import Graph
 from narrows.uses.search.queries import hide_values
+from narrows.uses.search.results import Found
 
 
 def by_hand(points, queries, k):
@@ -271,6 +273,15 @@ def test_every_kind_of_record_and_code_is_searched(kind, rng, tmp_path):
     if kind == "text":
         assert loaded.items.names == tuple(data)
         assert [data[i] for i in indices[:, 0]] == data
+
+
+def test_queries_with_missing_values_are_drawn(rng, coarse_pictures):
+    x = rng.normal(size=(40, 6))
+    x[::3, 2] = np.nan
+    index = SearchIndex.build(x, small(fill_value=np.nan).fit(x))
+    distances, indices = index.query(x[:2], 3)
+    figure = draw_neighbours(index, Found(["a", "b"], distances, indices, index.items), x[:2])
+    assert figure.axes
 
 
 def test_a_graph_finds_nearly_the_same_with_exact_distances(source, model, queries, tmp_path):

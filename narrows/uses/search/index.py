@@ -296,6 +296,16 @@ class SearchIndex:
         """Return the codes of records (m,) as they are stored, (m, n_latent)."""
         return self.metric.codes(self.coordinates[indices])
 
+    def count(self, label: int | str | None = None) -> int:
+        """Return the number of records, or of those with a label.
+
+        Raises
+        ------
+        InvalidParameterError
+            If none has the label.
+        """
+        return len(self) if label is None else len(self.items.with_label(label, self._where))
+
     def needed_model(self) -> Autoencoder:
         """Return the model of the index; it is searched if none was given.
 
@@ -324,7 +334,7 @@ class SearchIndex:
     def _check(self, k: int, label: int | str | None) -> None:
         if not len(self):
             raise DataError(f"{self._where} is empty, so nothing can be found in it.")
-        n = len(self) if label is None else len(self.items.with_label(label, self._where))
+        n = self.count(label)
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= n:
             which = "" if label is None else f" with the label {label!r}"
             raise InvalidParameterError(
