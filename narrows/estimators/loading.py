@@ -31,8 +31,9 @@ _KINDS: dict[str, type[RecordsEstimator]] = {
 
 @usual_settings()
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
-    """Return the fitted estimator in a file: an `Autoencoder`, an `AutoencoderClassifier`, an `AutoencoderOutlier`, or a
-    `ByteModel`.
+    """Return the fitted estimator in a file.
+
+    It is an `Autoencoder`, an `AutoencoderClassifier`, an `AutoencoderOutlier`, or a `ByteModel`.
 
     Parameters
     ----------

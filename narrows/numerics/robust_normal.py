@@ -80,6 +80,14 @@ class RobustNormal:
         """
         return np.asarray(((x - self.mean) @ self.precision) ** 2 / self.precision.diagonal())
 
+    def draw(self, n: int, rng: np.random.Generator, *, ridge: float) -> Floats:
+        """Return n records of the distribution (n, d), without the noise of the ridge that it was fitted with."""
+        covariance = np.linalg.inv(self.precision)
+        covariance[np.diag_indices(len(covariance))] /= 1 + ridge
+        variances, directions = np.linalg.eigh(covariance)
+        z = rng.normal(size=(n, len(variances))) * np.sqrt(np.maximum(variances, 0))
+        return np.asarray(self.mean + z @ directions.T)
+
     def expected(self, x: Floats) -> Floats:
         """Return the mean of each value of records (n, d), given the other values of the record."""
         return np.asarray(x - ((x - self.mean) @ self.precision) / self.precision.diagonal())

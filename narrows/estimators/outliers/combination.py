@@ -67,8 +67,8 @@ class Combination:
 
 
 def _heavy_tailed(costs: Floats, usual: Floats) -> Floats:
-    return np.log1p(costs / usual)
+    return np.asarray(np.log1p(costs / usual))
 
 
 def _log_sums(heavy: Floats) -> Floats:
-    return np.log(heavy.sum(axis=1) + _SMALLEST)
+    return np.asarray(np.log(heavy.sum(axis=1) + _SMALLEST))

@@ -7,6 +7,7 @@ import math
 from narrows.corruptions import Gaussian
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.networks import Dense
+from narrows.preprocessing import Standardise
 from narrows.training import Training
 
 __all__ = ["default_autoencoder"]
@@ -31,7 +32,7 @@ def default_autoencoder(kind: str, shape: tuple[int, ...], n_records: int) -> Au
         min(math.prod(shape), _MOST_LATENT) if is_dense else None,
         network=Dense(widths=_WIDTHS) if is_dense else "auto",
         corruption=Gaussian(scale=2.0, vary=True),
-        preprocessing="standardise",
+        preprocessing="standardise" if kind == "vector" else Standardise(per_value=False),
         likelihood="normal",
         record=kind,
         training=training,

@@ -21,7 +21,7 @@ from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator
 from narrows.estimators.outliers.combination import Combination
 from narrows.estimators.outliers.defaults import default_autoencoder
 from narrows.estimators.outliers.linear_terms import LinearTerms
-from narrows.estimators.outliers.threshold import automatic_threshold
+from narrows.estimators.outliers.threshold import estimated_share, threshold_of
 from narrows.model.fitted import FittedModel
 from narrows.model.inference import reconstruct, value_costs
 from narrows.numerics.batches import batch_size
@@ -44,8 +44,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
 
     A record is odd if its values cost much, given its other values. The score adds up to three terms, each of which has
     a part of each value: the costs of a denoising autoencoder in nats, and the squared errors of two robust linear
-    predictions, in standard deviations and in ranks; the module `combination` has the formula. Nothing needs labels, and the
-    training data may contain outliers: the least likely tenth of the records is not trained on.
+    predictions, in standard deviations and in ranks. `narrows.estimators.outliers.combination` has the formula. Nothing
+    needs labels, and the training data may contain outliers: the network is not trained on the least likely tenth.
 
     The linear predictions are those of records of up to 1,024 values, ranks those of tables. Texts are scored by the
     network alone.
@@ -53,11 +53,11 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     Parameters
     ----------
     autoencoder : Autoencoder, optional
-        An unfitted autoencoder. None: dense layers, with normal noise of up to two standard deviations on the input; for
-        texts the parts that `Autoencoder` chooses.
+        An unfitted autoencoder. None: dense layers, with normal noise of up to two standard deviations on the input;
+        for texts the parts that `Autoencoder` chooses.
     contamination : "auto" or float
-        The share of outliers among the training records, above 0 and at most 0.5. "auto": a threshold by the distribution
-        of the scores.
+        The share of outliers among the training records, above 0 and at most 0.5. "auto": as many as the scores show,
+        in comparison with records that are drawn from the distribution of most of them.
     training : Training, optional
         How to train, instead of the autoencoder's settings.
     random_state : int, RandomState, Generator or None
@@ -134,13 +134,17 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             raise DataError(
                 f"All records of {source.name} are equal, so none is odder than others. Give records that vary."
             ) from error
-        model = self._trained_network(source, flat, linear, kind, callback)
+        seed = drawn_seed(self.random_state)
+        model = self._trained_network(source, flat, linear, seed, callback)
         arrays = {f"{_LINEAR}{name}": array for name, array in linear.to_arrays().items()}
         self.model_ = replace(model, arrays=arrays)
         costs = [np.concatenate(parts) for parts in zip(*self._costs(source.values), strict=True)]
         combined = Combination.fit(costs, kind)
         scores = combined.parts(costs).sum(axis=1)
-        self.model_ = replace(self.model_, arrays=arrays | _arrays_of(combined, self._threshold_of(scores)))
+        share = None if self.contamination == "auto" else float(self.contamination)
+        if share is None and linear.normal is not None:
+            share = estimated_share(linear.filled(flat), kind, self.shape_, seed)
+        self.model_ = replace(self.model_, arrays=arrays | _arrays_of(combined, threshold_of(scores, share)))
         return self
 
     @property
@@ -157,16 +161,16 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     def threshold_reason_(self) -> str:
         """How the threshold was chosen, as part of a sentence."""
         if self.contamination == "auto":
-            return "by the distribution of the scores of the training records"
+            return "by comparison with records without outliers"
         return f"for a share of {self.contamination:g} of the training records"
 
     @usual_settings()
     def explain(self, X: Data) -> Any:
         """Return what each value contributes to the score of its record, (n, n_values), float64, at least 0.
 
-        The sum over the values of a record is its score, -`score_samples`. The values of images and of windows are those
-        of the flat record: ``explain(X).reshape(n, *shape_)`` is a heat map. For a data frame, the result is one with
-        the same columns.
+        The sum over the values of a record is its score, -`score_samples`. The values of images and of windows are
+        those of the flat record: ``explain(X).reshape(n, *shape_)`` is a heat map. For a data frame, the result is one
+        with the same columns.
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)
@@ -178,14 +182,19 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     def expected(self, X: Data) -> Any:
         """Return what is expected of each value given the others, as floats (n, *shape); see `explain`.
 
-        For tables it is the linear prediction, otherwise what the network restores.
+        It is the linear prediction, and for texts and records of more than 1,024 values what the network restores.
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)
-        found = self._linear.expected(self._flat(source.values)) if self.record_ == "vector" else None
+        found = self._linear.expected(self._flat(source.values))
         if found is None:
             found = reconstruct(self.chain_, source.values, None, dtype=np.dtype(float))
         return as_frame_like(X, found.reshape(len(source), *self.shape_), columns_of(X))
+
+    def standardised(self, values: NDArray[Any]) -> Floats:
+        """Return records (n, *shape) in standard deviations from the mean of the training records."""
+        check_is_fitted(self)
+        return self._linear.standardised(self._flat(values)).reshape(values.shape)
 
     def score_samples(self, X: Data) -> Floats:
         """Return minus the score of each record, shape (n,). Low is odd, as everywhere in scikit-learn."""
@@ -260,12 +269,12 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         return linear.limited(values.astype(np.float64)).astype(values.dtype)
 
     def _trained_network(
-        self, source: Source, flat: Floats, linear: LinearTerms, kind: str, callback: Callbacks
+        self, source: Source, flat: Floats, linear: LinearTerms, seed: int, callback: Callbacks
     ) -> FittedModel:
         """Return the trained network as a model of this estimator."""
         given = self.autoencoder
-        inner = default_autoencoder(kind, self.shape_, len(source)) if given is None else clone(given)
-        inner.set_params(random_state=drawn_seed(self.random_state), verbose=self.verbose, artefacts=())
+        inner = default_autoencoder(self._kind(source), self.shape_, len(source)) if given is None else clone(given)
+        inner.set_params(random_state=seed, verbose=self.verbose, artefacts=())
         if self.training is not None:
             inner.set_params(training=self.training)
         shown = replace(source, values=self._limited(source.values, linear), labels=None, label_names=None)
@@ -291,11 +300,6 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             batch = values[start : start + size]
             of_network = value_costs(self.chain_, self._limited(batch, linear)).reshape(len(batch), -1)
             yield [*linear.costs(self._flat(batch)), of_network]
-
-    def _threshold_of(self, scores: Floats) -> float:
-        if self.contamination == "auto":
-            return automatic_threshold(scores)
-        return float(-np.percentile(-scores, 100 * float(self.contamination)))
 
     def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
         if parameter == "autoencoder":

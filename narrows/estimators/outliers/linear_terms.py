@@ -21,6 +21,7 @@ __all__ = ["LinearTerms"]
 
 Floats = NDArray[np.float64]
 
+_KINDS = {"vector", "image", "series"}  # the others are no numbers
 _MOST_VALUES = 1024  # of a record: matrices of larger ones would take too long
 _FAR = 8.0  # standard deviations: the network's input is limited to these
 _UNLIKELY = 0.1  # share of the training records that the network is not trained on
@@ -64,13 +65,13 @@ class LinearTerms:
         if not varies.any():
             raise ValueError("no value varies")
         unit = np.where(varies, unit, 0.0)
-        if kind != "vector":
+        if kind in {"image", "series"}:
             steps = unit.reshape(shape)
             axes = (0,) if kind == "series" else tuple(range(len(shape)))
             unit = np.broadcast_to(np.sqrt((steps**2).mean(axis=axes, keepdims=True)), shape).ravel()
         unit = np.where(unit > 0, unit, 1.0)
         terms = cls(centre, unit)
-        if kind == "text" or x.shape[1] > _MOST_VALUES:
+        if kind not in _KINDS or x.shape[1] > _MOST_VALUES:
             return terms
         normal = RobustNormal.fit(terms.standardised(x), **_IN_DEVIATIONS)
         if kind != "vector":
@@ -112,6 +113,11 @@ class LinearTerms:
             return None
         return np.asarray(self.normal.expected(self.standardised(x)) * self.unit + self.centre)
 
+    def draw(self, n: int, rng: np.random.Generator) -> Floats:
+        """Return n records (n, d) of the normal distribution of most training records: none of them is an outlier."""
+        assert self.normal is not None, "large records have no distribution"
+        return self.normal.draw(n, rng, ridge=_IN_DEVIATIONS["ridge"]) * self.unit + self.centre
+
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of a file."""
         arrays = {"centre": self.centre, "unit": self.unit}
@@ -132,7 +138,7 @@ class LinearTerms:
             If the arrays do not have the shapes that the terms need.
         """
         k = len(arrays.get("ranks.values", ()))
-        shapes = {"centre": (d,), "unit": (d,)}
+        shapes: dict[str, tuple[int, ...]] = {"centre": (d,), "unit": (d,)}
         if "normal.mean" in arrays:
             shapes |= {"normal.mean": (d,), "normal.precision": (d, d)}
         if "ranks.values" in arrays:
