@@ -21,6 +21,7 @@ __all__ = ["Asked", "score_records_of"]
 
 _WORST = 5
 _WIDEST = 60
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _worst(detector: AutoencoderOutlier, source: Source, found: RecordOutliers) 
     some = source.take(indices)
     values = some.values.reshape(len(some), -1)
     worst: list[dict[str, Any]] = []
-    expected = np.asarray(detector.expected(some.values), np.float64).reshape(len(some), -1)
+    expected = np.asarray(detector.expected(some), np.float64).reshape(len(some), -1)
     for row, index in enumerate(indices.tolist()):
         one: dict[str, Any] = {"index": index, "score": float(found.score[index])}
         one["is_outlier"] = bool(found.is_outlier[index])
@@ -148,9 +149,12 @@ def _table(worst: list[dict[str, Any]], kind: str) -> list[str]:
         if "text" in one:
             why = printable(one["text"], lines=False)[:_WIDEST]
         else:
-            values = [
-                f"{top['column']} = {number(top['value'])} (expected {number(top['expected'])})" for top in one["top"]
-            ]
-            why = ", ".join(values)
+            why = ", ".join(_why(top) for top in one["top"])
         rows.append(("", str(one["index"]), f"{one['score']:.1f}", why))
     return ["", *aligned(rows, right=[1, 2])]
+
+
+def _why(top: dict[str, Any]) -> str:
+    """Return a value and what was expected, which is 0 if it is so by rounding."""
+    is_zero = abs(top["expected"]) < _ROUNDING * abs(top["value"])
+    return f"{top['column']} = {number(top['value'])} (expected {number(0.0 if is_zero else top['expected'])})"

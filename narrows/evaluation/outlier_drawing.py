@@ -62,7 +62,7 @@ def draw_outliers(
     worst = found.worst(n)
     some = source.take(worst)
     captions = [f"{index}: {found.score[index]:.1f}" for index in worst.tolist()]
-    expected = np.asarray(detector.expected(some.values), np.float64)
+    expected = np.asarray(detector.expected(some), np.float64)
     if detector.record_ != "image":
         drawn = {"record": some.values.astype(np.float64), "expected": expected}
         if detector.record_ == "vector":

@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 _ROWS = 4096
 _MOST_TOP = 3  # values that are named
-_LEAST_SHARE = 0.1  # of the score, of a value that is named
+_LEAST_PART = 0.5  # of the largest part, of a value that is named
 _MOST_COLUMNS = 4096  # of a table with the part of each value
 
 
@@ -55,10 +55,10 @@ class RecordOutliers:
         return np.argsort(-self.score, kind="stable")[:n]
 
     def top(self, index: int) -> list[int]:
-        """Return the values with the largest parts of the score of a record: up to three, each at least a tenth."""
+        """Return the values with the largest parts of the score of a record: up to three, each half of the largest."""
         parts = self.parts[index]
         largest = np.argsort(-parts, kind="stable")[:_MOST_TOP].tolist()
-        return [i for i in largest if parts[i] >= _LEAST_SHARE * self.score[index]] or largest[:1]
+        return [i for i in largest if parts[i] >= _LEAST_PART * parts[largest[0]]]
 
 
 def open_records(data: str, progress: Progress | None = None) -> Source:
