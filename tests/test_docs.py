@@ -338,3 +338,19 @@ def _load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.usefixtures("few_digits", "coarse_pictures")
+def test_the_commands_and_the_python_on_outliers_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 20)
+    np.save("cars.npy", np.random.default_rng(0).normal(size=(100, 3)))
+    text = (ROOT / "docs" / "outliers.md").read_text()
+    for line in "".join(snippets(text, "sh")).splitlines():
+        result = CliRunner().invoke(main, quick(line))
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+    assert json.loads(Path("today.json").read_text())[0]["index"] == 0
+    names: dict[str, Any] = {}
+    (block,) = snippets(text, "python")
+    exec(compile(block, "outliers.md", "exec"), names)
+    assert (names["scores"].argmax(), names["parts"][7].argmax()) == (7, 2)
