@@ -41,6 +41,9 @@ class LikelihoodModule(nn.Module, ABC):
         Whether the observation of a record is drawn at random; see `sample_input`.
     couples_records : bool
         Whether the probability of a record depends on the other records of its batch, apart from updates by `adapt`.
+    columns : tuple of int or None
+        For rows of a table: the number of categories of each column, 0 for numbers. Missing cells are then
+        `narrows.numerics.absent.ABSENT`. None: other records.
     """
 
     n_parameters: int = 1
@@ -49,6 +52,7 @@ class LikelihoodModule(nn.Module, ABC):
     needs_units: bool = False
     draws: bool = False
     couples_records: bool = False
+    columns: tuple[int, ...] | None = None
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the parameters of one record of the given shape."""

@@ -291,7 +291,7 @@ def returned_dtype(
     (dtype('float64'), dtype('uint8'))
     """
     if asked is None:
-        is_table = len(shape) == 1 and record not in {"series", "text"}
+        is_table = len(shape) == 1 and record not in {"columns", "series", "text"}
         return np.dtype(np.float64) if is_table and stored.kind in "iub" else stored
     try:
         dtype = np.dtype(asked)
