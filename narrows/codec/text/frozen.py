@@ -2,9 +2,9 @@
 
 Reading the sample learns tables, maps and weights, which is the state that groups of records are coded from. Records
 that are coded alone do not have records like themselves just before them. Their state is learnt again: the records of
-the sample are inserted into empty tables in about 32 blocks, of at most 64 records. Before any but the first is inserted,
-each of its records is predicted alone, and maps, hits and weights learn from this; the changes of the tables are
-reverted. ::
+the sample are inserted into empty tables in about 32 blocks, of at most 64 records. Before any but the first is
+inserted, each of its records is predicted alone, and maps, hits and weights learn from this; the changes of the tables
+are reverted. ::
 
     sample ─ decode, keeps ─► state of groups ─ learnt ─► blocks: predict alone, revert; insert ─► state of records
 
@@ -168,7 +168,8 @@ class FrozenBytes:
             raise ModelFileError("The model of bytes is damaged: it has other settings or tensors.")
         if len(coded) and not 0 <= int(coded.min()) <= int(coded.max()) <= 255:
             raise ModelFileError("The model of bytes is damaged: its sample has numbers that are no bytes.")
-        return cls(coded.astype(np.uint8).tobytes(), *numbers, version)
+        n_bytes, n_records, bits = numbers
+        return cls(coded.astype(np.uint8).tobytes(), n_bytes, n_records, bits, version)
 
     def sample(self) -> list[bytes]:
         """Return the records of the sample.
