@@ -27,10 +27,11 @@ from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
 from narrows.likelihoods import Likelihood
 from narrows.likelihoods.squares import Squares, squares
-from narrows.likelihoods.support import check_supports, why_unsupported
+from narrows.likelihoods.support import check_settings, check_supports, why_unsupported
 from narrows.networks import Network, Sizes, Switches
 from narrows.networks.components import components_of, sampled, weights_of_sample
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
+from narrows.numerics.absent import ABSENT
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.numerics.floats import as_floats
 from narrows.numerics.foreign_draws import draws_from
@@ -112,26 +113,19 @@ class Chain(nn.Module):
             )
         self.likelihood = parts.likelihood.build(shape)
         self.likelihood.set_dtype(np.dtype(dtype))
-        if self.likelihood.needs_units and not self.preprocessor.is_affine:
-            raise InvalidParameterError(
-                f"The '{parts.likelihood.name}' likelihood needs affine preprocessing. "
-                "Set preprocessing='unit-scale', or another likelihood."
-            )
         self.missing = None if parts.fill_value is None else Missing(parts.fill_value, shape)
-        if self.missing is not None and not self.likelihood.has_values:
+        how = {"is_affine": self.preprocessor.is_affine, "has_path": parts.network.linear_path}
+        name, has_fill = parts.likelihood.name, self.missing is not None
+        check_settings(self.likelihood, name, shape, has_fill=has_fill, **how)
+        if parts.corruption is not None and parts.corruption.needs_columns and self.likelihood.columns is None:
             raise InvalidParameterError(
-                f"The likelihood '{parts.likelihood.name}' does not support a 'fill_value', since it defines no "
-                "probability of single values (log_prob_of_values). Use likelihood='normal', or fill_value=None."
-            )
-        estimate = self.likelihood.point_estimate(shape)
-        if parts.network.linear_path and (estimate.activation, estimate.lengths) != ("identity", None):
-            raise InvalidParameterError(
-                f"A linear path needs a likelihood whose mean is the decoder's output. Got '{parts.likelihood.name}': "
-                "set likelihood='normal', or linear_path=False."
+                f"The corruption '{parts.corruption.name}' takes away cells of tables, and needs the likelihood "
+                f"'columns'. Got '{name}'. Set another corruption, or record='columns'."
             )
         self.bottleneck = parts.bottleneck.build(parts.network.code_shape(shape, parts.n_latent))
         h_shape, z_shape = self.bottleneck.h_shape, self.bottleneck.z_shape
-        sizes = Sizes(shape, h_shape, z_shape, self.likelihood.out_shape(shape), parts.n_classes)
+        outputs, columns = self.likelihood.out_shape(shape), self.likelihood.columns
+        sizes = Sizes(shape, h_shape, z_shape, outputs, parts.n_classes, columns)
         self.encoder, self.decoder = parts.network.build(sizes, generator)
         self.to_channels_last()
 
@@ -183,6 +177,8 @@ class Chain(nn.Module):
         self.preprocessor.fit(lambda: (self._with_nan(batch) for batch in batches(size)))
         if missing is not None:
             missing.fit(lambda: (torch.as_tensor(self.preprocessor(self._with_nan(one))) for one in batches(size)))
+            if self.likelihood.columns is not None:  # whose encoders know missing cells
+                missing.neutral.fill_(ABSENT)
         if self.likelihood.needs_units:
             self.likelihood.fit_units(*self.preprocessor.offset_and_scale(self.shape, self.device))
         if check is not None:

@@ -41,6 +41,7 @@ SUMMARIES = {
     "series": "Windows of series by convolutions along time, beside a linear path that starts at PCA (document 0).",
     "recurrent": "Windows of series by gated recurrent units, beside a linear path that starts at PCA (document 0).",
     "text": "Text: dense or recurrent layers over embedded bytes, and a code of whole numbers for small files.",
+    "table": "Rows of a table with categories, numbers, dates and missing cells: each column from any of the others.",
     "search": "Document 1: codes for search that change little with noise: a denoising autoencoder, noise of 0 to 0.7.",
     "codec": (
         "For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."

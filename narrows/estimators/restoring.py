@@ -14,6 +14,7 @@ from narrows.data.text.pieces import texts_of
 from narrows.errors import InvalidParameterError
 from narrows.estimators.base import Data
 from narrows.estimators.generation import Generation
+from narrows.estimators.table_rows import rows_like
 from narrows.model.inference import corrupt, reconstruct, returned_dtype
 from narrows.numerics.randomness import drawn_seed
 
@@ -62,6 +63,8 @@ class Restoring(Generation):
         restored = reconstruct(self.chain_, source.values, classes, dtype=returned)
         if self.record_ == "text" and dtype is None:
             return texts_of(restored, None if source.text is None else source.text.counts)
+        if self.record_ == "columns" and dtype is None:
+            return rows_like(self, X, restored, of=source)
         return as_frame_like(X, restored, columns_of(X))
 
     def denoise(self, X: Data, y: ArrayLike | None = None, *, dtype: DTypeLike | None = None) -> Any:

@@ -9,7 +9,50 @@ from torch import Tensor
 from narrows.errors import InvalidParameterError
 from narrows.likelihoods.contract import LikelihoodModule
 
-__all__ = ["check_supports", "why_unsupported"]
+__all__ = ["check_settings", "check_supports", "why_unsupported"]
+
+
+def check_settings(
+    likelihood: LikelihoodModule, name: str, shape: tuple[int, ...], *, is_affine: bool, has_fill: bool, has_path: bool
+) -> None:
+    """Check that a likelihood of this name goes together with other parts of a chain.
+
+    Parameters
+    ----------
+    likelihood : LikelihoodModule
+    name : str
+    shape : tuple of int
+        Shape of a record.
+    is_affine : bool
+        Whether the preprocessing is.
+    has_fill : bool
+        Whether values may be missing.
+    has_path : bool
+        Whether the network has a linear path.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it does not.
+    """
+    if likelihood.needs_units and not is_affine:
+        raise InvalidParameterError(
+            f"The '{name}' likelihood needs affine preprocessing. "
+            "Set preprocessing='unit-scale', or another likelihood."
+        )
+    if has_fill and not likelihood.takes_missing:
+        raise InvalidParameterError(
+            f"The likelihood '{name}' does not support a 'fill_value', since it defines no "
+            "probability of single values (log_prob_of_values). Use likelihood='normal', or fill_value=None."
+        )
+    if not has_path:
+        return
+    estimate = None if likelihood.columns is not None else likelihood.point_estimate(shape)
+    if estimate is None or (estimate.activation, estimate.lengths) != ("identity", None):
+        raise InvalidParameterError(
+            f"A linear path needs a likelihood whose mean is the decoder's output. Got '{name}': "
+            "set likelihood='normal', or linear_path=False."
+        )
 
 
 def why_unsupported(
