@@ -12,6 +12,7 @@ from torch import nn
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.scale import Trained
+from narrows.data.tables.new_texts import arrays_of_texts
 from narrows.errors import DataWarning, FreezeWarning, warn
 from narrows.estimators.budget import ending_early
 from narrows.estimators.parameters import artefacts_of
@@ -148,6 +149,7 @@ def train_model(
         residual=residual,
         residual_part=plan.residual,
         race=plan.race,
+        arrays={} if source.table is None else arrays_of_texts(source.table),
     )
     callback.watch(model)
     run |= {"callback": callback, "seed": seed}
