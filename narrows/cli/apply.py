@@ -186,7 +186,7 @@ def write_records(
     import narrows.data
 
     if model is not None and has_rows(model, output):
-        texts = {} if of is None else texts_in(of)
+        texts = {} if of is None else texts_in(model, of)
         write_rows(output, model, values, texts, force=force)
         if as_json:
             print_json({"path": output, "records": len(values), "columns": values.shape[1] + len(texts)})

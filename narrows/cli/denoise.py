@@ -159,13 +159,13 @@ def _fill_rows(
         raise click.UsageError("--demo-noise has no meaning for a table. Leave it out.")
     source = model.records_of(open_data(data, limit=limit, quiet=quiet, **reading))
     found = repaired(model, source, schema.fields)
-    write_rows(output, model, found.values, texts_in(source), force=force)
+    write_rows(output, model, found.values, texts_in(model, source), force=force)
     counts = {"filled": int(found.were_missing.sum()), "replaced": int(found.were_impossible.sum())}
     if as_json:
         print_json({"path": output, "records": len(found.values), **counts})
         return
     print_written(
-        rows_line(output, found.values, len(texts_in(source))),
+        rows_line(output, found.values, len(texts_in(model, source))),
         f"{count(counts['filled'], 'missing cell')} filled, {count(counts['replaced'], 'impossible number')} replaced",
     )
 

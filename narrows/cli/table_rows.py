@@ -26,12 +26,15 @@ def has_rows(model: Autoencoder, output: str) -> bool:
     return model.record_ == "columns" and Path(output).suffix.lower() != ".npy"
 
 
-def texts_in(source: Source) -> dict[str, Sequence[str | None]]:
-    """Return the columns of texts of a table, which no model restores."""
-    table = source.table
+def texts_in(model: Autoencoder, source: Source) -> dict[str, Sequence[str | None]]:
+    """Return the columns of texts of a table, which a model does not restore."""
+    from narrows.records import Columns
+
+    table, schema = source.table, model.model_.schema
+    assert isinstance(schema, Columns), "the model is one of a table"
     if table is None:
         return {}
-    found = {one.name: table.column(one.name).words for one in table.texts if one.name in table.names}
+    found = {one.name: table.column(one.name).words for one in schema.texts if one.name in table.names}
     return {name: words for name, words in found.items() if words is not None}
 
 
