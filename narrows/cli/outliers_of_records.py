@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.callbacks import callback
 from narrows.cli.console import aligned, count, number, print_json, print_written
 from narrows.cli.inputs import check_file_output
 from narrows.io.text import printable
@@ -89,6 +88,7 @@ def score_records_of(source: Source, detector: AutoencoderOutlier | None, train:
 
 def _fitted(source: Source, asked: Asked) -> AutoencoderOutlier:
     import narrows
+    from narrows.cli.callbacks import callback
 
     contamination = "auto" if asked.contamination is None else asked.contamination
     detector = narrows.AutoencoderOutlier(contamination=contamination, random_state=asked.seed)
