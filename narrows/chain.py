@@ -118,7 +118,7 @@ class Chain(nn.Module):
                 "Set preprocessing='unit-scale', or another likelihood."
             )
         self.missing = None if parts.fill_value is None else Missing(parts.fill_value, shape)
-        if self.missing is not None and not self.likelihood.has_values:
+        if self.missing is not None and not self.likelihood.takes_missing:
             raise InvalidParameterError(
                 f"The likelihood '{parts.likelihood.name}' does not support a 'fill_value', since it defines no "
                 "probability of single values (log_prob_of_values). Use likelihood='normal', or fill_value=None."

@@ -37,6 +37,8 @@ import narrows.data
 from narrows.data import Source
 from narrows.evaluation.denoising import add_noise
 from narrows.model.artefacts import PrincipalComponents, SearchMetric
+from narrows.model.precision import in_float64
+from narrows.model.search_codes import code_numbers
 from narrows.numerics.nearest import Points
 from narrows.uses import SearchIndex
 
@@ -102,9 +104,7 @@ def of_index(index: SearchIndex, train: Source, test: Source, values: Array, *, 
 
 
 def queries_of(index: SearchIndex, values: Array) -> Array:
-    from narrows.model.search_codes import code_numbers
-
-    return code_numbers(index.needed_model().chain_, values, in_double=True)
+    return code_numbers(in_float64(index.needed_model().chain_), values)
 
 
 # -------------------------------------------------------------------------------------------------------------- peers

@@ -163,7 +163,7 @@ def inspect(path: str | os.PathLike[str]) -> Description:
             n_chunks -= len(index.offsets) * (BLOCK_BYTES + CRC_BYTES)
             n_model -= len(index.models) * (BLOCK_BYTES + CRC_BYTES)
             n_other -= (len(blocks) - len(index.offsets) - len(index.models)) * (BLOCK_BYTES + CRC_BYTES)
-            n_index, n_header = 0, source.stored_bytes - n_model - n_chunks - n_other
+            n_index, n_header = 0, source.stored_bytes - n_chunks - n_model - n_other
         metadata = header.metadata
         is_bounded = metadata.max_error is not None and metadata.rounding_weight is None
         items = layout_of(metadata)

@@ -255,7 +255,7 @@ class Archive(NamedTuple):
 
 def open_archive(path: str | Path, known: int = 0) -> Archive:
     """Read the header, the trailer and the index that it points at."""
-    data = Path(path).read_bytes()
+    data: bytes = sibling("bisection_decoder").file_bytes(path)
     header = parse_header(data, known)
     data = without_unfinished_append(data, len(header.raw))
     index_offset, n_records = parse_trailer(data)

@@ -83,7 +83,7 @@ def unpacked(data: bytes) -> tuple[int, dict, list[tuple[int, int, int, int, byt
         require(zlib.crc32(data[: 20 + m]) == int.from_bytes(data[20 + m :][:4], "little"), "a damaged header")
         return features, json.loads(data[20 : 20 + m]), blocks(data, 24 + m)
     require(major == 2 and zlib.crc32(data[16:]) == features, "damaged")  # its place has the CRC-32
-    require(data[16] == 1, "no packed table")
+    require(data[16] == 4, "no packed table")
     reader, found, n_rows = [data, 17], [], 0
     text = take(reader, number(reader))
     metadata = json.loads(zlib.decompressobj(-15, zdict=dictionary()).decompress(text))

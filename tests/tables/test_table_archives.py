@@ -247,7 +247,7 @@ def test_bounds_are_for_columns_of_numbers(small, narrows_call, tmp_path):
     assert "within price=1" in narrows_call(*call, "price=1")
 
 
-@pytest.mark.parametrize("n", [10, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [12, pytest.param(150, marks=pytest.mark.slow)])
 def test_damaged_and_forged_archives_restore_what_is_right_or_fail_by_name(n):
     place = Path(__file__).parents[1] / "archive" / "fuzz_tables.py"
     spec = importlib.util.spec_from_file_location("fuzz_tables", place)
