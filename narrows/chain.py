@@ -27,10 +27,11 @@ from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
 from narrows.likelihoods import Likelihood
 from narrows.likelihoods.squares import Squares, squares
-from narrows.likelihoods.support import check_supports, why_unsupported
+from narrows.likelihoods.support import check_settings, check_supports, why_unsupported
 from narrows.networks import Network, Sizes, Switches
 from narrows.networks.components import components_of, sampled, weights_of_sample
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
+from narrows.numerics.absent import ABSENT
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.numerics.floats import as_floats
 from narrows.numerics.foreign_draws import draws_from
@@ -112,26 +113,12 @@ class Chain(nn.Module):
             )
         self.likelihood = parts.likelihood.build(shape)
         self.likelihood.set_dtype(np.dtype(dtype))
-        if self.likelihood.needs_units and not self.preprocessor.is_affine:
-            raise InvalidParameterError(
-                f"The '{parts.likelihood.name}' likelihood needs affine preprocessing. "
-                "Set preprocessing='unit-scale', or another likelihood."
-            )
         self.missing = None if parts.fill_value is None else Missing(parts.fill_value, shape)
-        if self.missing is not None and not self.likelihood.has_values:
-            raise InvalidParameterError(
-                f"The likelihood '{parts.likelihood.name}' does not support a 'fill_value', since it defines no "
-                "probability of single values (log_prob_of_values). Use likelihood='normal', or fill_value=None."
-            )
-        estimate = self.likelihood.point_estimate(shape)
-        if parts.network.linear_path and (estimate.activation, estimate.lengths) != ("identity", None):
-            raise InvalidParameterError(
-                f"A linear path needs a likelihood whose mean is the decoder's output. Got '{parts.likelihood.name}': "
-                "set likelihood='normal', or linear_path=False."
-            )
+        check_settings(self.likelihood, parts, shape, is_affine=self.preprocessor.is_affine)
         self.bottleneck = parts.bottleneck.build(parts.network.code_shape(shape, parts.n_latent))
         h_shape, z_shape = self.bottleneck.h_shape, self.bottleneck.z_shape
-        sizes = Sizes(shape, h_shape, z_shape, self.likelihood.out_shape(shape), parts.n_classes)
+        outputs, columns = self.likelihood.out_shape(shape), self.likelihood.columns
+        sizes = Sizes(shape, h_shape, z_shape, outputs, parts.n_classes, columns)
         self.encoder, self.decoder = parts.network.build(sizes, generator)
         self.to_channels_last()
 
@@ -183,15 +170,14 @@ class Chain(nn.Module):
         self.preprocessor.fit(lambda: (self._with_nan(batch) for batch in batches(size)))
         if missing is not None:
             missing.fit(lambda: (torch.as_tensor(self.preprocessor(self._with_nan(one))) for one in batches(size)))
+            if self.likelihood.columns is not None:  # whose encoders know missing cells
+                missing.neutral.fill_(ABSENT)
         if self.likelihood.needs_units:
             self.likelihood.fit_units(*self.preprocessor.offset_and_scale(self.shape, self.device))
         if check is not None:
             check()
-        if self.parts.network.linear_path:
-            some = list(sampled(lambda: batches(size)))
-            places = None if missing is None else torch.cat([missing.places(batch) for batch in some])
-            x = torch.cat([self.prepare(batch) for batch in some])
-            self.start_at_components(x, places, weights_of_sample(weights, lambda: batches(size)))
+        if self.likelihood.columns is not None or self.parts.network.linear_path:
+            self._start_at(list(sampled(lambda: batches(size))), weights_of_sample(weights, lambda: batches(size)))
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
         values = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
@@ -209,6 +195,15 @@ class Chain(nn.Module):
             self.likelihood.fit_scale((start.expand(len(one), *start.shape), one) for one in around_mean)
         if self.parts.network.start_at_mean:
             self.decoder.init_output_bias(start)
+
+    def _start_at(self, some: list[Tensor], weights: Tensor | None) -> None:
+        """Start at the distribution of each column of a table, or at the principal components of some records."""
+        x = torch.cat([self.prepare(batch) for batch in some])
+        if self.likelihood.columns is not None:
+            self.decoder.init_output_bias(self.likelihood.marginals(x))
+            return
+        places = None if self.missing is None else torch.cat([self.missing.places(batch) for batch in some])
+        self.start_at_components(x, places, weights)
 
     @torch.no_grad()
     def start_at_components(self, records: Tensor, missing: Tensor | None, weights: Tensor | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Generator, Tensor
 
@@ -17,6 +18,9 @@ class Corruption(Part, ABC, axis="corruption"):
     Used in training, or on request. It is applied after preprocessing, so that images have values in [0, 1] with
     ``unit-scale``.
     """
+
+    needs_columns: ClassVar[bool] = False
+    """Whether records must be rows of a table, whose cells may be missing."""
 
     @abstractmethod
     def corrupt(self, x: Tensor, generator: Generator) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,16 @@ from narrows.data.arrays import REAL_KINDS, check_values, describe
 from narrows.data.source import Source
 from narrows.errors import DataError, DataWarning, warn
 
-__all__ = ["as_frame_like", "check_columns", "columns_of", "has_unique_columns", "is_frame", "is_missing", "open_frame"]
+__all__ = [
+    "as_frame_like",
+    "check_columns",
+    "columns_of",
+    "has_typed_columns",
+    "has_unique_columns",
+    "is_frame",
+    "is_missing",
+    "open_frame",
+]
 
 _MOST_NAMED = 5
 
@@ -29,6 +39,23 @@ def is_frame(data: Any) -> bool:
 def has_unique_columns(frame: Any) -> bool:
     """Return whether no two columns of a data frame have the same name."""
     return len(set(frame.columns)) == len(frame.columns)
+
+
+def has_typed_columns(frame: Any) -> bool:
+    """Return whether a data frame has columns of texts, categories, dates or times, which are no numbers."""
+    for column in _columns(frame):
+        if hasattr(column, "cat") and type(column).__module__.startswith("pandas"):
+            return True
+        if hasattr(column, "sparse"):
+            continue
+        values = np.asarray(column.to_numpy())
+        if values.dtype.kind in "MmUST":
+            return True
+        if values.dtype.kind == "O" and any(
+            isinstance(one, str | bytes | datetime.date | datetime.time) for one in values
+        ):
+            return True
+    return False
 
 
 def open_frame(frame: Any) -> Source:

@@ -9,13 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from narrows.data import named
 from narrows.data.arrays import check_values, open_array
 from narrows.data.formats import Format, Images, Text, options_of
 from narrows.data.formats.advice import table_to_array
-from narrows.data.frames import is_frame, open_frame
+from narrows.data.frames import has_typed_columns, is_frame, open_frame
 from narrows.data.series.sources import source_of_array
 from narrows.data.source import Source, check_limit
+from narrows.data.tables.arrow_files import arrow_of_frame
+from narrows.data.tables.arrow_table import source_of_arrow
+from narrows.data.tables.sources import source_of_table, table_of_array
+from narrows.data.tables.typed import typed_table
 from narrows.data.text.sources import texts_in_list
 from narrows.data.text.texts import is_texts
 from narrows.errors import (
@@ -61,12 +67,14 @@ def open(  # noqa: A001
     ----------
     data : array_like, str, path or Source
         - an array ``(n, *shape)`` of any real dtype, or an object that NumPy can view as one;
-        - a data frame of pandas or polars with columns of numbers and booleans; missing values become NaN;
+        - a data frame of pandas or polars; with columns of texts, categories or dates, its records are rows of typed
+          columns, see `docs/tables.md`; missing values become NaN;
         - a list, array or column of texts, `str` or `bytes`; a `.txt`, `.log` or `.jsonl` file, whose lines are texts;
           with `column` the texts in a column of a `.csv` file. Records are symbols for their bytes (n, length), see
           `docs/text.md`;
-        - a series: a `.csv` file with times, a `.wav` file, or with `window` an array or `.npy` file of shape (steps,)
-          or (steps, channels). Records are windows of it;
+        - a table of typed columns: a `.csv`, `.tsv`, `.parquet` or `.feather` file;
+        - a series: a `.csv` file of numbers with a column of times, a `.wav` file, or with `window` an array or `.npy`
+          file of shape (steps,) or (steps, channels). Records are windows of it;
         - a `.npy` or `.npz` file, an IDX file (gzipped or not), a folder of images, one image, or a glob such as
           ``"photos/*.png"``. What is lost in reading images (transparency, all frames of an animation but the first),
           and files that are skipped, cause a `DataWarning` each. Images that take more than a quarter of the memory
@@ -78,7 +86,7 @@ def open(  # noqa: A001
         - a Source, which is returned unchanged.
     limit : int, optional
         Number of records to keep; only so many images are read.
-    record : {"image", "series", "text", "vector"}, optional
+    record : {"columns", "image", "series", "text", "vector"}, optional
         What a record is. "series": records are windows (n, steps) or (n, steps, channels) of series. By default the
         shape decides, unless the format does. With "text", a file whose name has another ending, and standard input,
         are lines of text. Models take records for this if their own `record` is "auto".
@@ -129,12 +137,25 @@ def open(  # noqa: A001
         if any(cutting.values()):
             source = source_of_array(data.to_numpy() if is_frame(data) else data, **cutting)
         else:
-            source = open_frame(data) if is_frame(data) else open_array(data)
+            source = _open_frame_or_array(data, limit, as_rows=record == "columns")
     _check_used(options, source.name, source.kind, is_open=source is data)
     if record is not None:
         schema_of(record, source.shape, source.dtype, owner="open")
         source = replace(source, record=record)
+        if record == "columns" and source.table is None:
+            values = source.values.astype(np.float64)
+            source = replace(source, values=values, table=table_of_array(values, source.columns))
     return source if limit is None else source.limit(limit)
+
+
+def _open_frame_or_array(data: Any, limit: int | None, *, as_rows: bool) -> Source:
+    """Return a data frame or an array; ``as_rows``: its records are rows of typed columns."""
+    if not is_frame(data):
+        return open_array(data)
+    if not (as_rows or has_typed_columns(data)):
+        return open_frame(data)
+    found = source_of_arrow(arrow_of_frame(data), "data frame", "array", limit)
+    return source_of_table(typed_table(found), f"data frame of {found.n_rows:,} rows", "array", as_rows=as_rows)
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from narrows.data.series.windows import Windows
 from narrows.data.text.pieces import Pieces
 from narrows.errors import DataError, DataWarning, InvalidParameterError
+
+if TYPE_CHECKING:
+    from narrows.data.tables.typed import TypedTable
 
 __all__ = ["Source", "check_limit"]
 
@@ -39,11 +42,14 @@ class Source:
     warnings : tuple of DataWarning
         What was lost when the records were read.
     record : str
-        What a record is: "image", "series", "text" or "vector"; "auto": its shape decides (see `narrows.records`).
+        What a record is: "columns", "image", "series", "text" or "vector"; "auto": its shape decides (see
+        `narrows.records`).
     windows : Windows, optional
         The whole series that the records are windows of, if they are.
     text : Pieces, optional
         The texts that the records are pieces of, if they are.
+    table : TypedTable, optional
+        The columns of the table that the records are rows of, if they are.
     """
 
     values: npt.NDArray[Any]
@@ -57,6 +63,7 @@ class Source:
     record: str = "auto"
     windows: Windows | None = None
     text: Pieces | None = None
+    table: TypedTable | None = None
 
     def __post_init__(self) -> None:
         for what, column in (("labels", self.labels), ("files", self.files)):
@@ -130,6 +137,7 @@ class Source:
             files=None if self.files is None else self.files[:n],
             windows=None,
             text=text,
+            table=None if self.table is None else self.table.take(np.arange(min(n, len(self)))),
         )
 
     def take(self, indices: npt.ArrayLike) -> Source:
@@ -168,6 +176,7 @@ class Source:
             files=None if self.files is None else tuple(self.files[i] for i in chosen),
             windows=None,
             text=None,
+            table=None if self.table is None else self.table.take(chosen.astype(np.int64)),
         )
 
 

@@ -23,6 +23,7 @@ from narrows.estimators.continuing import Continuing
 from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.runs import checkpoint_of, seed_of
+from narrows.estimators.table_rows import rows_like
 from narrows.estimators.training_data import described, open_for_training
 from narrows.likelihoods import Likelihood
 from narrows.lossless import Residual
@@ -59,14 +60,16 @@ class Autoencoder(
         returns one; see `narrows.networks.CustomNetwork`.
     bottleneck : "plain", "top-k", "gaussian", "rounded", "vector-quantised" or Bottleneck
         The layer between encoder and decoder that makes the code.
-    likelihood : "auto", "bernoulli", "normal", "laplace", "constrained-normal", "categorical", "logistic" or Likelihood
+    likelihood : "auto", "bernoulli", "normal", "laplace", "constrained-normal", "categorical", "columns", "logistic"
+        or Likelihood
         The distribution p(x | z) whose parameters the decoder outputs. It defines the reconstruction loss. Or a
         function (x_hat, x) that returns the loss of each record.
-    corruption : "gaussian", "masking", "salt-and-pepper", Corruption or None
+    corruption : "cells", "gaussian", "masking", "salt-and-pepper", Corruption or None
         Noise added to the input during training, which makes a denoising autoencoder.
     penalties : sequence of "l1", "kl-sparsity", "contractive", "mmd" or Penalty
         Terms added to the loss. Also functions (z) or (z, x) that return a cost for each record.
-    preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "standardise", "binarise" or Preprocessing
+    preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "robust-scale", "standardise", "binarise" or
+        Preprocessing
         Converts the units of the data to those of the network. Restored records are converted back.
     real_values : "as-given", "standardise" or "unit-scale"
         Whether parts that are made for values in [0, 1] are replaced if the training data are real numbers. With
@@ -84,19 +87,19 @@ class Autoencoder(
         files at the target PSNR: a map, a code without places, and a bound on the errors with a network of residuals.
         This chooses the parts that are "auto", for the bottleneck "rounded" and a likelihood with a target. A training
         of few steps has no race.
-    record : "auto", "image", "series", "text" or "vector"
+    record : "auto", "columns", "image", "series", "text" or "vector"
         What a record is; it affects the choice of "auto" parts. "series": a window of a series, of shape (steps,) or
-        (steps, channels). "text": a text, as symbols of its bytes. "auto": what the source of the records says,
-        otherwise an image if a record has two or three axes.
+        (steps, channels). "text": a text, as symbols of its bytes. "columns": a row of a table with columns of several
+        kinds. "auto": what the source of the records says, otherwise an image if a record has two or three axes.
     conditional : bool
         Whether the label of each record is an additional input of encoder and decoder. The code then need not represent
         the label, and records with a given label can be generated (Sohn, Lee and Yan 2015).
     training : Training, optional
         How to train. None: the defaults of `Training`.
-    artefacts : "all", or a sequence of "pca", "density", "search" and "codec"
-        What is measured on the training records: PCA for comparisons, a density of codes for sampling, and the archive
-        codec. `fit` measures PCA, and keeps a sample of records for the others, which are measured at first use or when
-        the model is saved. ``artefacts=()``: none; `measure` measures them later.
+    artefacts : "all", or a sequence of "pca", "columns", "density", "search" and "codec"
+        What is measured on the training records: PCA for comparisons ("columns": that of tables), a density of codes
+        for sampling, and the archive codec. `fit` measures PCA, and keeps a sample of records for the others, which are
+        measured at first use or when the model is saved. ``artefacts=()``: none; `measure` measures them later.
     fill_value : float, optional
         A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
         the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.
@@ -137,7 +140,7 @@ class Autoencoder(
         Smallest and largest training value. Records on another scale cause a `narrows.errors.RangeWarning`.
     fill_value_ : float or None
         The fill value.
-    record_ : "image", "series", "text" or "vector"
+    record_ : "columns", "image", "series", "text" or "vector"
         What the training records were treated as.
     pca_ : PrincipalComponents or None
         PCA of the training data with ``n_latent_`` components, for comparisons.
@@ -333,6 +336,8 @@ class Autoencoder(
         records = decode(self.chain_, codes, self.classes_of(Source(codes, name="Z"), y), dtype=returned)
         if self.record_ == "text" and dtype is None:
             return texts_of(records)
+        if self.record_ == "columns" and dtype is None:
+            return rows_like(self, Z, records)
         return as_frame_like(Z, records, getattr(self, "feature_names_in_", None))
 
     @property

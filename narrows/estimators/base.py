@@ -29,10 +29,12 @@ from narrows.data.scale import Trained, scale_warning, typical_magnitude
 from narrows.data.text.texts import is_texts
 from narrows.errors import DataError, RangeWarning, warn
 from narrows.estimators.guarded import GuardedEstimator
+from narrows.estimators.table_rows import Fields, rows_in, take_rows
 from narrows.io.files import check_output
 from narrows.model.artefacts.measuring import complete
 from narrows.model.file import write_model
 from narrows.model.fitted import FittedModel, TrainedOn
+from narrows.records import Columns
 
 __all__ = ["TRAIN_ON_FINITE", "Data", "RecordsEstimator", "labels_of", "listed"]
 
@@ -68,7 +70,7 @@ class RecordsEstimator(GuardedEstimator):
         All that training has learned. The attributes below are parts of it.
     chain_ : Chain
         The trained parts in a row.
-    record_ : "image", "series", "text" or "vector"
+    record_ : "columns", "image", "series", "text" or "vector"
         What the records were treated as.
     trained_on_ : TrainedOn
         Name and number of the training records, and the seed.
@@ -87,6 +89,7 @@ class RecordsEstimator(GuardedEstimator):
     magnitude_: float | None
     fill_value_: float | None = None
     _columns: ColumnScales | None = None
+    _fields: Fields | None = None
     random_state: Any
     verbose: bool | int
 
@@ -142,6 +145,8 @@ class RecordsEstimator(GuardedEstimator):
         self.shape_, self.dtype_ = model.schema.shape, model.schema.dtype
         self.range_, self.magnitude_ = model.range, model.scale.magnitude
         self.fill_value_, self._columns = model.chain.parts.fill_value, model.scale.columns
+        schema = model.schema
+        self._fields = (schema.fields, schema.texts) if isinstance(schema, Columns) else None
         self.n_features_in_ = math.prod(self.shape_)
         if model.feature_names is not None:
             self.feature_names_in_ = model.feature_names
@@ -176,6 +181,9 @@ class RecordsEstimator(GuardedEstimator):
         if isinstance(X, list | tuple):
             X = as_array(X)  # says which records of a ragged list differ
         X = X if reset else self._as_windows(X)
+        rows = rows_in(self, X, reset=reset)
+        if rows is not None:
+            return take_rows(self, rows, reset=reset, advice=advice)
         if is_frame(X) or isinstance(X, (str, os.PathLike, Source)) or _n_dimensions(X) > 2:
             source = narrows.data.open(X) if reset else self.records_of(X)
             if is_frame(X) and has_unique_columns(X):
@@ -236,6 +244,9 @@ class RecordsEstimator(GuardedEstimator):
         DataError
             If the data cannot be opened, or a data frame has other columns, or the same in another order.
         """
+        rows = rows_in(self, data, reset=False)
+        if rows is not None:
+            return rows
         source = as_needed(narrows.data.open(self._as_windows(data)), self.shape_)
         if source.kind == "npy":
             source = narrows.data.open(self._as_windows(source))
@@ -261,7 +272,7 @@ class RecordsEstimator(GuardedEstimator):
         RangeWarning
             Under the conditions in `narrows.data.scale`, and in `narrows.data.column_scale` for the columns of tables.
         """
-        if found is None or source.record == "text":
+        if found is None or source.record in {"text", "columns"}:
             return False
         names, columns = getattr(self, "feature_names_in_", None), None
         if self._columns is not None:

@@ -10,17 +10,18 @@ import numpy as np
 
 from narrows.bottlenecks import Bottleneck
 from narrows.chain import Parts
-from narrows.corruptions import Corruption
-from narrows.data.columns import Columns
+from narrows.corruptions import Cells, Corruption
+from narrows.data.columns import Columns as Statistics
 from narrows.errors import InvalidParameterError
 from narrows.estimators.real_values import standardising, suited
 from narrows.likelihoods import Categorical, Likelihood, Normal
+from narrows.likelihoods import Columns as OfColumns
 from narrows.networks import Convolutional, Dense, Network, Recurrent, Strided, Temporal
 from narrows.parts.options import Integer, SequenceOf, check, optional
 from narrows.parts.part import OneOf, as_part
 from narrows.penalties import Penalty
-from narrows.preprocessing import Preprocessing, UnitScale
-from narrows.records import Image, ImageLayout, Schema, Series, Text, Vector
+from narrows.preprocessing import Preprocessing, RobustScale, UnitScale
+from narrows.records import Columns, Image, ImageLayout, Schema, Series, Text, Vector
 
 __all__ = ["WITHOUT_PLACES", "choose_parts"]
 
@@ -45,13 +46,15 @@ _LAST_GRID = 16
 # Text: the share of bytes that are replaced in training, the length of the vectors of bytes, the latent dimension, and
 # up to how many scores of a record dense layers restore it better in the same time than recurrent ones.
 _SUBSTITUTION, _EMBEDDING, _TEXT_LATENT, _MOST_DENSE_SCORES = 0.05, 24, 32, 2048
+# Rows of a table: the units of hidden layers.
+_TABLE_WIDTHS = (256, 256)
 # The latent dimension of maps, and the least width of networks that get three layers for them.
 _MAP, _DEEP_WIDTH = 2, 256
 # By which a stage of a temporal network divides the steps of long series.
 _TEMPORAL_STRIDE = 4
 
 
-def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) -> Parts:
+def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Statistics) -> Parts:
     """Return the parts for an autoencoder's parameters and the schema of its records.
 
     Parameters
@@ -60,7 +63,7 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         The result of `Autoencoder.get_params`: parts by value, by name, or "auto".
     schema : Schema
         What a record is.
-    columns : Columns
+    columns : Statistics
         Statistics of the values. They decide the preprocessing where that is "auto".
 
     Raises
@@ -73,11 +76,9 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         schema = Vector((math.prod(schema.shape),), schema.dtype)
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Integer(1)))
     likelihood = _likelihood(schema) if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
-    if isinstance(schema, Text) and not (isinstance(likelihood, Categorical) or likelihood.is_user_code):
-        raise InvalidParameterError(
-            f"Records of text need the likelihood 'categorical'. Got '{likelihood.name}'. "
-            "Use the recipe 'text' or 'auto', or set likelihood='auto'."
-        )
+    _check_text(likelihood, schema)
+    if isinstance(schema, Columns):
+        likelihood = _of_columns(likelihood, schema)
     preprocessing = (
         _preprocessing(schema, columns)
         if _is_auto(params["preprocessing"])
@@ -85,6 +86,8 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
     )
     bottleneck = as_part(Bottleneck, params["bottleneck"])
     corruption = None if params["corruption"] is None else as_part(Corruption, params["corruption"])
+    if isinstance(schema, Columns) and corruption is None:
+        corruption = Cells()  # each column is learned from any of the others
     penalties = check(owner, "penalties", params["penalties"], SequenceOf(OneOf(Penalty)))
     if _is_auto(params["network"]):
         # Values in [0, 1] get a decoder whose output is in [0, 1], unless the likelihood takes logits or scales.
@@ -101,15 +104,11 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
         )
     else:
         network = as_part(Network, params["network"])
-        is_other = params["record"] == "vector" or isinstance(schema, Series)
-        if is_other and network.for_images:
-            raise InvalidParameterError(
-                f"The network '{network.name}' needs images, but record='{schema.kind}'. "
-                "Set network='dense' or record='image'."
-            )
+        _check_network(network, schema, params)
     if n_latent is None and getattr(network, "code_channels", None) is None:
         n_outputs = network.n_outputs(shape)
         usual = _TEXT_LATENT if isinstance(schema, Text) else _n_latent(schema.shape)
+        usual = _n_latent_of_columns(schema) if isinstance(schema, Columns) else usual
         n_latent = usual if n_outputs is None else _n_latent_of(n_outputs, bottleneck)
     parts = Parts(
         n_latent=n_latent,
@@ -126,7 +125,56 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Columns) ->
 def _likelihood(schema: Schema) -> Likelihood:
     if isinstance(schema, Text):
         return Categorical(substitution=_SUBSTITUTION)
+    if isinstance(schema, Columns):
+        return OfColumns()
     return Normal(scale="learned")
+
+
+def _check_text(likelihood: Likelihood, schema: Schema) -> None:
+    """Raise InvalidParameterError if records are texts, and the likelihood is one for others."""
+    if isinstance(schema, Text) and not (isinstance(likelihood, Categorical) or likelihood.is_user_code):
+        raise InvalidParameterError(
+            f"Records of text need the likelihood 'categorical'. Got '{likelihood.name}'. "
+            "Use the recipe 'text' or 'auto', or set likelihood='auto'."
+        )
+
+
+def _check_network(network: Network, schema: Schema, params: Mapping[str, Any]) -> None:
+    """Raise InvalidParameterError if a network that was given is one for other records."""
+    if isinstance(schema, Columns) and network.name != "dense":
+        raise InvalidParameterError(
+            f"Rows of a table with columns of several kinds need the network 'dense'. Got '{network.name}'. "
+            "Set network='dense' or network='auto'."
+        )
+    is_other = params["record"] == "vector" or isinstance(schema, Series)
+    if is_other and network.for_images:
+        raise InvalidParameterError(
+            f"The network '{network.name}' needs images, but record='{schema.kind}'. "
+            "Set network='dense' or record='image'."
+        )
+
+
+def _of_columns(likelihood: Likelihood, schema: Columns) -> Likelihood:
+    """Return a likelihood for the columns of a table.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is one for other records.
+    """
+    if not isinstance(likelihood, OfColumns):
+        raise InvalidParameterError(
+            f"Rows of a table need the likelihood 'columns'. Got '{likelihood.name}'. Use the recipe 'table' or "
+            "'auto', or set likelihood='auto'."
+        )
+    fields = schema.fields
+    categories, steps, atoms = zip(*((one.n_categories, one.step, one.atoms) for one in fields), strict=True)
+    return likelihood.for_columns(categories, steps, atoms)
+
+
+def _n_latent_of_columns(schema: Columns) -> int:
+    """Return the latent dimension for rows of a table: half of the columns, at least 2."""
+    return min(max(len(schema.fields) // 2, 2), 32)
 
 
 def _is_auto(value: Any) -> bool:
@@ -137,7 +185,7 @@ def _auto_network(
     schema: Schema,
     n_latent: int | None,
     bottleneck: Bottleneck,
-    columns: Columns,
+    columns: Statistics,
     *,
     is_unit: bool,
     has_path: bool,
@@ -152,7 +200,7 @@ def _auto_network(
         Latent dimension, if it was set.
     bottleneck : Bottleneck
         The layer that makes the code.
-    columns : Columns
+    columns : Statistics
         Statistics of the values.
     is_unit : bool
         Whether the decoder's output is limited to [0, 1].
@@ -161,6 +209,8 @@ def _auto_network(
     """
     if isinstance(schema, Text):
         return _text_network(schema, columns)
+    if isinstance(schema, Columns):
+        return Dense(widths=_TABLE_WIDTHS, activation="silu")
     if bottleneck.name in _CODEC_CHANNELS:
         return _codec_network(schema, n_latent, "sigmoid" if is_unit else "identity", _CODEC_CHANNELS[bottleneck.name])
     if has_path:
@@ -220,7 +270,7 @@ def _codec_network(schema: Schema, n_latent: int | None, output_activation: str,
     )
 
 
-def _text_network(schema: Text, columns: Columns) -> Network:
+def _text_network(schema: Text, columns: Statistics) -> Network:
     """Return a network for text: dense layers, or recurrent ones if a record has many scores."""
     n_scores = schema.length * (int(columns.high.max()) + 1)
     if n_scores > _MOST_DENSE_SCORES:
@@ -273,10 +323,12 @@ def _n_latent_of(n_outputs: int, bottleneck: Bottleneck) -> int:
     return n_latent
 
 
-def _preprocessing(schema: Schema, columns: Columns) -> tuple[Preprocessing, ...]:
+def _preprocessing(schema: Schema, columns: Statistics) -> tuple[Preprocessing, ...]:
     shape, dtype = schema.shape, schema.dtype
     if isinstance(schema, Text):
         return ()
+    if isinstance(schema, Columns):
+        return (RobustScale(scaled=tuple(not one.n_categories for one in schema.fields)),)
     if dtype == np.bool_ or (dtype == np.uint8 and (columns.are_bounded or len(shape) > 1)):
         return (UnitScale(),)
     if columns.are_bounded:

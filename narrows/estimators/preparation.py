@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,9 +14,10 @@ from torch import nn
 
 from narrows.chain import Chain, Parts
 from narrows.data import Source
-from narrows.data.columns import Columns
+from narrows.data import columns as statistics
 from narrows.data.fill import check_fill, check_some_known
 from narrows.data.finite import described
+from narrows.data.tables.sources import table_of_array
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.defaults import choose_parts
 from narrows.numerics.batches import batch_size
@@ -23,7 +25,7 @@ from narrows.numerics.randomness import Stream, generator, rng
 from narrows.numerics.threads import one_openmp_thread
 from narrows.parts.options import Choice, check
 from narrows.parts.part import as_optional_part
-from narrows.records import Schema, schema_of
+from narrows.records import Columns, Schema, schema_of
 from narrows.training import (
     LabelledRecords,
     Records,
@@ -59,9 +61,11 @@ _FEW, _ENOUGH = 20, 2000
 def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: int, *, n_classes: int = 0) -> Parts:
     """Return the parts for an autoencoder's parameters and these data."""
     asked = params.get("fill_value")
+    if asked is None and isinstance(schema, Columns):
+        asked = math.nan  # a missing cell
     fill_value = None if asked is None else check_fill(asked, source.dtype, allow_nan=True)
     check_some_known(source, fill_value)
-    columns = Columns.of(source.values, seed, fill_value=fill_value)
+    columns = statistics.Columns.of(source.values, seed, fill_value=fill_value)
     parts = choose_parts(params, schema, columns)
     likelihood = parts.likelihood.for_values(source.values)
     return replace(parts, likelihood=likelihood, n_classes=n_classes, fill_value=fill_value)
@@ -70,7 +74,11 @@ def parts_for(params: Mapping[str, Any], source: Source, schema: Schema, seed: i
 def schema_for(record: str, source: Source) -> Schema:
     """Return what records are: as a parameter says; "auto": as their source says, otherwise by their shape."""
     check("Autoencoder", "record", record, Choice("auto", *Schema.registry))
-    return schema_of(source.record if record == "auto" else record, source.shape, source.dtype)
+    schema = schema_of(source.record if record == "auto" else record, source.shape, source.dtype)
+    if not isinstance(schema, Columns):
+        return schema
+    table = table_of_array(source.values, source.columns) if source.table is None else source.table
+    return replace(schema, fields=table.fields, texts=table.texts)
 
 
 def becomes_image(params: Mapping[str, Any], source: Source) -> bool:

@@ -5,10 +5,13 @@ The lines are those of the functions in `narrows.estimators.recipes`; a test com
 
 from __future__ import annotations
 
-__all__ = ["OF_BYTES", "SUMMARIES"]
+__all__ = ["OF_BYTES", "OF_TABLES", "SUMMARIES"]
 
 OF_BYTES = {"bytes": "For lossless files of text: no network, but a sample of the texts that predicts their bytes."}
 """The recipe that is no autoencoder; see `narrows.estimators.byte_model`."""
+
+OF_TABLES = {"columns": "For lossless files of tables: no network, but what predicts each column from those before it."}
+"""The recipe of models of tables that are no autoencoders; see `narrows.archive.table_training`."""
 
 SUMMARIES = {
     "auto": "Parts chosen by the kind and size of the data, tuned for good quality in short time.",
@@ -41,6 +44,7 @@ SUMMARIES = {
     "series": "Windows of series by convolutions along time, beside a linear path that starts at PCA (document 0).",
     "recurrent": "Windows of series by gated recurrent units, beside a linear path that starts at PCA (document 0).",
     "text": "Text: dense or recurrent layers over embedded bytes, and a code of whole numbers for small files.",
+    "table": "Rows of a table with categories, numbers, dates and missing cells: each column from any of the others.",
     "search": "Document 1: codes for search that change little with noise: a denoising autoencoder, noise of 0 to 0.7.",
     "codec": (
         "For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."

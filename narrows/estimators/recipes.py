@@ -17,7 +17,7 @@ from typing import Any
 
 from narrows.bottlenecks import Gaussian as GaussianCode
 from narrows.bottlenecks import Rounded, VectorQuantised
-from narrows.corruptions import Gaussian, Masking
+from narrows.corruptions import Cells, Gaussian, Masking
 from narrows.errors import UnknownNameError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
@@ -347,6 +347,16 @@ def text() -> Autoencoder:
         bottleneck=Rounded(weight=0.06),
         record="text",
         training=Training(epochs=30, batch_size=128, optimiser=Adam(learning_rate=2e-3)),
+    )
+
+
+@_named("table")
+def table() -> Autoencoder:
+    """Rows of a table with categories, numbers, dates and missing cells: each column from any of the others."""
+    return Autoencoder(
+        corruption=Cells(),
+        record="columns",
+        training=Training(epochs=20, batch_size=256, optimiser=Adam(learning_rate=2e-3)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from narrows.likelihoods.bernoulli import Bernoulli
 from narrows.likelihoods.categorical import Categorical
+from narrows.likelihoods.columns import Columns
 from narrows.likelihoods.constrained_normal import ConstrainedNormal
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
 from narrows.likelihoods.custom import CustomLoss
@@ -13,6 +14,7 @@ from narrows.likelihoods.point_estimate import PointEstimate
 __all__ = [
     "Bernoulli",
     "Categorical",
+    "Columns",
     "ConstrainedNormal",
     "CustomLoss",
     "Laplace",

@@ -41,6 +41,9 @@ class LikelihoodModule(nn.Module, ABC):
         Whether the observation of a record is drawn at random; see `sample_input`.
     couples_records : bool
         Whether the probability of a record depends on the other records of its batch, apart from updates by `adapt`.
+    columns : tuple of int or None
+        For rows of a table: the number of categories of each column, 0 for numbers. Missing cells are then
+        `narrows.numerics.absent.ABSENT`. None: other records.
     """
 
     n_parameters: int = 1
@@ -49,6 +52,7 @@ class LikelihoodModule(nn.Module, ABC):
     needs_units: bool = False
     draws: bool = False
     couples_records: bool = False
+    columns: tuple[int, ...] | None = None
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the parameters of one record of the given shape."""
@@ -92,7 +96,8 @@ class LikelihoodModule(nn.Module, ABC):
     def log_prob_of_values(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log p of each value, shape (n, *shape), whose sum over a record is `log_prob`.
 
-        It is needed only for records with missing values. Chains refuse such records before if `has_values` is false.
+        It is needed for scores of outliers and for records with missing values. Chains refuse the latter before if
+        `takes_missing` is false.
 
         Raises
         ------
@@ -105,6 +110,11 @@ class LikelihoodModule(nn.Module, ABC):
     def has_values(self) -> bool:
         """Whether `log_prob_of_values` is defined."""
         return type(self).log_prob_of_values is not LikelihoodModule.log_prob_of_values
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether values of records may be missing."""
+        return self.has_values
 
     def is_probability_of(self, x: Tensor) -> bool:
         """Return whether `log_prob` of observations x (n, *shape) is a probability, not a density."""
@@ -132,6 +142,16 @@ class LikelihoodModule(nn.Module, ABC):
     @abstractmethod
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Return one draw for each record, shape (n, *shape)."""
+
+    def marginals(self, x: Tensor) -> Tensor:
+        """Return the parameters of each column's own distribution over preprocessed rows (n, *shape) of a table.
+
+        Raises
+        ------
+        NotImplementedError
+            If the records are no rows of a table.
+        """
+        raise NotImplementedError
 
     def fit_scale(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Set a learned scale to its maximum-likelihood value for records, given as batches of (parameters, x).

@@ -118,7 +118,7 @@ def restores(model: FittedModel) -> bool:
 
 def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Records) -> None:
     """Warn if a fitted model restores a sample of its training records worse than its PCA."""
-    if model.schema.kind == "text":  # squared errors of symbols mean nothing
+    if model.schema.kind in {"text", "columns"}:  # squared errors of symbols and categories mean nothing
         return
     chain, few = model.chain, torch.linspace(0, len(records) - 1, min(len(records), _SAMPLE), dtype=torch.float64)
     rows = few.long().to(records.device)

@@ -46,6 +46,7 @@ from narrows.numerics.randomness import Stream, generator
 from narrows.numerics.shared_memory import apart
 from narrows.parts.part import Part, as_optional_part
 from narrows.preprocessing import Step
+from narrows.records import Columns as OfTable
 from narrows.records import Schema, schema_of
 
 __all__ = ["Unbuilt", "describe", "model_without_artefacts", "read_model", "write_model"]
@@ -142,6 +143,7 @@ def describe(model: FittedModel) -> dict[str, Any]:
         "shape": list(model.schema.shape),
         "dtype": model.schema.dtype.name,
         "record": model.schema.kind,
+        "columns": model.schema.to_json() if isinstance(model.schema, OfTable) else None,
         "n_weights": sum(weight.numel() for weight in halves.parameters()),
         "comparison": None if model.comparison is None else asdict(model.comparison),
         "residual": None if model.residual_part is None else model.residual_part.to_json(),
@@ -180,6 +182,8 @@ def model_without_artefacts(header: dict[str, Any], tensors: dict[str, Tensor]) 
     check_shape((1, *shape), "Its training data")
     check_dtype(dtype, "Its training data")
     schema = schema_of(header.get("record", "auto"), shape, dtype)
+    if isinstance(schema, OfTable):
+        schema = schema.with_json(header["columns"])
     classes = np.array(header["classes_"]) if "classes_" in header else None
     if parts.n_classes and (classes is None or len(classes) != parts.n_classes):
         raise ValueError(f"the model has {parts.n_classes} classes, but the file does not contain their labels")

@@ -205,8 +205,9 @@ class FittedModel:
 
     @property
     def written_dtype(self) -> np.dtype[Any] | None:
-        """Dtype in which restored records are written to files: bytes and text stay so. None: as they are restored."""
-        return self.schema.dtype if self.schema.dtype == np.uint8 or self.schema.kind == "text" else None
+        """Dtype in which restored records are written to files: that of bytes, text and tables. None: as restored."""
+        is_kept = self.schema.dtype == np.uint8 or self.schema.kind in {"text", "columns"}
+        return self.schema.dtype if is_kept else None
 
     def has(self, name: str) -> bool:
         """Return whether the model has an artefact, which may be measured only at first use."""

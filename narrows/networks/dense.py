@@ -11,9 +11,10 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
+from narrows.networks.cells import CellInput, input_of
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, LayerPair, Network, Sizes, Switches
-from narrows.networks.embedding import Embedding, embedding_of, embedding_option
+from narrows.networks.embedding import Embedding, embedding_option
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
 from narrows.parts.options import Boolean, Integer, Real, SequenceOf, option, optional
@@ -93,8 +94,9 @@ class Dense(Network, name="dense"):
         back = self.widths[::-1] if self.decoder_widths is None else self.decoder_widths
 
         k = sizes.n_condition
-        embedding = embedding_of(self.embedding, sizes, type(self).__name__)
-        widths = [n_in * (self.embedding or 1) + k, *self.widths, n_h]
+        embedding = input_of(self.embedding, sizes, type(self).__name__)
+        n_in = n_in if embedding is None else embedding.n_out(n_in)
+        widths = [n_in + k, *self.widths, n_h]
         encoder = _DenseEncoder(widths, self.activation, self.code_activation, sizes.h_shape, embedding)
         decoder: Decoder
         if self.tied:
@@ -163,7 +165,7 @@ class _DenseEncoder(Encoder):
         hidden: str,
         last: str,
         h_shape: tuple[int, ...],
-        embedding: Embedding | None = None,
+        embedding: Embedding | CellInput | None = None,
     ) -> None:
         super().__init__()
         self.embedding = embedding

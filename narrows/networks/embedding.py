@@ -19,8 +19,8 @@ def embedding_option() -> Any:
     """Return the option of networks that embed categories."""
     return option(
         optional(Integer(1)),
-        "length of the learned vector that the encoder gets for each category, with a categorical likelihood; None: it "
-        "gets the values as numbers",
+        "length of the learned vector that the encoder gets for each category, with a categorical likelihood, or for "
+        "each of a column with many categories; None: it gets the values as numbers, and 16 for such columns",
         default=None,
     )
 
@@ -38,6 +38,10 @@ class Embedding(nn.Module):
     def __init__(self, n_categories: int, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_categories, width))
+
+    def n_out(self, n_values: int) -> int:
+        """Return how many numbers so many values become."""
+        return n_values * self.weight.shape[1]
 
     def draw(self, generator: Generator) -> None:
         """Draw the vectors from a normal distribution N(0, I)."""

@@ -32,6 +32,8 @@ class Sizes:
         Shape of the decoder's output for one record, the likelihood's parameters; by default ``shape``.
     n_condition : int
         Length of the condition, an additional input of encoder and decoder; 0 for most models.
+    columns : tuple of int or None
+        For rows of a table: the number of categories of each column, 0 for numbers. None: other records.
     """
 
     shape: tuple[int, ...]
@@ -39,6 +41,7 @@ class Sizes:
     z_shape: tuple[int, ...]
     out_shape: tuple[int, ...] = ()
     n_condition: int = 0
+    columns: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.out_shape:

@@ -1,4 +1,4 @@
-"""What a record is: an image, a window of a series, a text or a vector. A model has the schema of its records.
+"""What a record is: an image, a window of a series, a text, a row of a table or a vector. A model has a schema.
 
 A new kind of record is a class here. An array does not say what its axes mean, so `guess_kind` guesses it from the
 shape where it is not set; nothing else in the package guesses.
@@ -6,16 +6,17 @@ shape where it is not set; nothing else in the package guesses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from narrows.errors import InvalidParameterError, ShapeMismatchError
 from narrows.parts.options import Choice, check
+from narrows.records.fields import Field
 from narrows.records.image_layout import ImageLayout
 
-__all__ = ["Image", "Schema", "Series", "Text", "Vector", "check_shape", "guess_kind", "schema_of"]
+__all__ = ["Columns", "Image", "Schema", "Series", "Text", "Vector", "check_shape", "guess_kind", "schema_of"]
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,46 @@ class Text(Schema, kind="text"):
         return self.shape[0]
 
 
+@dataclass(frozen=True)
+class Columns(Schema, kind="columns"):
+    """A row of a table of typed columns, of shape (n_columns,): float64, NaN where a cell is missing.
+
+    Attributes
+    ----------
+    fields : tuple of Field
+        One for each value of a record, in order.
+    texts : tuple of Field
+        The columns of texts, which are no part of records.
+    """
+
+    fields: tuple[Field, ...] = ()
+    texts: tuple[Field, ...] = ()
+
+    @classmethod
+    def check(cls, shape: tuple[int, ...]) -> None:
+        if len(shape) != 1:
+            raise InvalidParameterError(
+                "Rows of a table are records of shape (n_columns,). "
+                f"Got record='columns' for records of shape {shape}: set record='image' or record='vector'."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the columns as JSON values."""
+        return {"fields": [one.to_json() for one in self.fields], "texts": [one.to_json() for one in self.texts]}
+
+    def with_json(self, values: dict[str, Any]) -> Columns:
+        """Return the schema with the columns of `to_json`; raises KeyError, TypeError or ValueError for others."""
+        fields, texts = (tuple(map(Field.from_json, values[name])) for name in ("fields", "texts"))
+        if len(fields) != self.shape[0] or any(one.is_text for one in fields):
+            raise ValueError("the columns of the model are not those of its records")
+        return replace(self, fields=fields, texts=texts)
+
+
 def guess_kind(shape: tuple[int, ...]) -> str:
     """Return the kind of records of a shape: "image" for two or three axes, "vector" otherwise.
 
-    A window of a series, (200, 16), has the shape of a grey image, so "series" is never guessed, nor is "text".
+    A window of a series, (200, 16), has the shape of a grey image, so "series" is never guessed, nor are "text"
+    and "columns".
 
     Examples
     --------
@@ -129,7 +166,7 @@ def schema_of(kind: str, shape: tuple[int, ...], dtype: np.dtype[Any], *, owner:
     Parameters
     ----------
     kind : str
-        "image", "series", "text" or "vector"; "auto": the result of `guess_kind`.
+        "columns", "image", "series", "text" or "vector"; "auto": the result of `guess_kind`.
     shape : tuple of int
         Shape of a record.
     dtype : numpy.dtype

@@ -1,4 +1,4 @@
-"""Series in a CSV file, or texts in one of its columns."""
+"""Tables in files of text: series, rows of typed columns, or the texts in one column."""
 
 from __future__ import annotations
 
@@ -22,12 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["Csv"]
 
 
+_COMPRESSED = (".csv.gz", ".tsv.gz", ".csv.zst", ".tsv.zst")
+_NUMBERS = {"integer", "decimal", "float"}
+
+
 class Csv(Format, name="csv"):
-    """Series whose steps are the rows of a CSV file; with ``column`` the texts in a column."""
+    """Rows of a CSV file: steps of series if they are numbers at dates, otherwise records of typed columns.
+
+    With ``column``, the records are the texts in a column.
+    """
 
     title: ClassVar[str] = ".csv files"
-    reads: ClassVar[str] = "series in .csv files, or texts (--column)"
-    target: ClassVar[str] = "a path that ends in .csv (series, or a column of texts)"
+    reads: ClassVar[str] = "tables and series in .csv files, or texts (--column)"
+    target: ClassVar[str] = "a path that ends in .csv (tables, series, or a column of texts)"
 
     window: int | str | None = window_option()
     stride: int | None = stride_option()
@@ -48,10 +55,9 @@ class Csv(Format, name="csv"):
 
     @classmethod
     def recognises(cls, path: Path, head: bytes) -> bool:
-        return path.name.lower().endswith((".csv", ".tsv"))
+        return path.name.lower().endswith((".csv", ".tsv", *_COMPRESSED))
 
     def open(self, path: Path, name: str, *, limit: int | None = None, progress: Progress | None = None) -> Source:
-        from narrows.data.series.csv_files import has_times
         from narrows.data.series.sources import source_of
 
         if self.column is not None:
@@ -61,15 +67,30 @@ class Csv(Format, name="csv"):
                 f"The 'length' of records of text (--length) needs the column of texts in {name}: column=NAME "
                 "(--column NAME)."
             )
-        how = "read_csv({})" if path.name.lower().endswith(".csv") else "read_csv({}, sep='\\t')"
-        if not any(self.get_params(deep=False).values()) and not has_times(path, name):
-            raise DataError(
-                f"{name} has no column of dates. If its rows are the steps of a series, name its column of times "
-                "(--time COLUMN), or the length of windows (--window 128, or --window auto). If a column has texts, "
-                "name it (--column COLUMN)."
-                f"{table_to_array(path, how)}"
-            )
+        if not any(self.get_params(deep=False).values()):
+            table = self._table(path, name, limit)
+            if table is not None:
+                return table
         return source_of(self.read(path, name), name, "csv", window=self.window, stride=self.stride)
+
+    def _table(self, path: Path, name: str, limit: int | None) -> Source | None:
+        """Return the rows as records; None if they are the steps of a series: numbers, and one column of dates."""
+        from narrows.data.tables.opening import open_csv
+        from narrows.data.tables.sources import source_of_table
+        from narrows.data.tables.typed import typed_table
+
+        found = open_csv(path, name, limit=limit)
+        kinds = [rule.kind for rule in found.form.rules]
+        dates = [kind for kind in kinds if kind in {"date", "datetime"}]
+        if len(dates) == 1 and sum(kind in _NUMBERS for kind in kinds) == len(kinds) - 1 > 0:
+            return None
+        if [kind in _NUMBERS for kind in kinds] == [True]:
+            how = "read_csv({})" if path.name.lower().endswith(".csv") else "read_csv({}, sep='\\t')"
+            raise DataError(
+                f"{name} has one column of numbers, and no column of dates. If its rows are the steps of a series, set "
+                f"the length of windows (--window 128, or --window auto).{table_to_array(path, how)}"
+            )
+        return source_of_table(typed_table(found), name, "csv")
 
     def _open_column(self, path: Path, name: str, limit: int | None) -> Source:
         """Return the texts in a column."""

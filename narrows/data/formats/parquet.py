@@ -29,8 +29,13 @@ class Parquet(Format, name="parquet"):
     def open(self, path: Path, name: str, *, limit: int | None = None, progress: Progress | None = None) -> Source:
         from narrows.data.frames import open_frame
         from narrows.data.tables.arrow_files import read_arrow
+        from narrows.data.tables.arrow_table import source_of_arrow
+        from narrows.data.tables.sources import source_of_table
+        from narrows.data.tables.typed import typed_table
 
-        return open_frame(read_arrow(path, name).to_pandas())
+        read = read_arrow(path, name)
+        table = typed_table(source_of_arrow(read, name, "parquet", limit))
+        return open_frame(read.to_pandas()) if table.is_plain else source_of_table(table, name, "parquet")
 
     @classmethod
     def is_target(cls, path: Path, *, is_folder: bool) -> bool:

@@ -18,7 +18,7 @@ from narrows.records.columns import Ids, Numbers, Texts
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["arrow_values", "python_values"]
+__all__ = ["arrow_values", "number_values", "python_values"]
 
 _TRUE = {"true", "t", "yes", "y"}
 _EXACT = 1 << 53  # up to which whole numbers are floats
@@ -86,6 +86,34 @@ def arrow_values(rule: Rule, dialect: Dialect, one: Encoded) -> pa.Array:
     kind = pa.bool_() if rule.kind == "boolean" else pa.string()
     made = pa.array([None if absent else value for value, absent in zip(listed, missing.tolist(), strict=True)], kind)
     return made.dictionary_encode() if isinstance(rule, CategoryRule) and rule.kind != "boolean" else made
+
+
+def number_values(rule: Rule, dialect: Dialect, one: Encoded) -> tuple[Any, int]:
+    """Return numbers (n,) as floats with NaN where one is missing, or a list of texts with None there.
+
+    Dates and times are in the units of their rule.
+
+    Returns
+    -------
+    values : ndarray of float64 or list
+    n_wrong : int
+        The number of exceptions that are no values of the column's kind; they are missing.
+    """
+    found = _values(rule, dialect, one)
+    missing, n_wrong = found.missing.copy(), 0
+    if not isinstance(found.values, np.ndarray):
+        listed = [None if gone else text for text, gone in zip(found.values, missing.tolist(), strict=True)]
+        for row, text in found.others.items():
+            listed[row] = text
+        return listed, 0
+    numbers = found.values.astype(np.float64)
+    for row, text in zip(one.rows.tolist(), one.texts, strict=True):
+        other = found.others.get(row)
+        missing[row] = other is None
+        numbers[row] = 0.0 if other is None else other
+        n_wrong += other is None and text != rule.null and text.strip(b'"') != b""
+    numbers[missing | ~np.isfinite(numbers)] = np.nan
+    return numbers, n_wrong
 
 
 def _values(rule: Rule, dialect: Dialect, one: Encoded) -> Values:

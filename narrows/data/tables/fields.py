@@ -1,0 +1,169 @@
+"""Columns of a table as the values of records, by the fields that a model learned, and back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from narrows.data.tables.csv_table import CsvSource, read_table
+from narrows.data.tables.typed import Typed, TypedTable, typed_table
+from narrows.errors import DataError, DataWarning, warn
+from narrows.records.fields import CATEGORIES, NUMBERS, Field
+
+__all__ = ["MOST_CATEGORIES", "fields_of", "table_for", "values_of"]
+
+MOST_CATEGORIES = 1024
+"""The largest number of categories of a field: the most frequent. Others count as missing."""
+
+_PLAIN = ("integer", "decimal", "float")
+_SHOWN = 5
+_FREQUENT, _LEAST_TIMES, _MOST_FREQUENT = 0.01, 5, 32  # share and number of cells with a frequent number
+_STEPPED = 1 << 50  # numbers up to which floats have a step
+
+
+def fields_of(table: TypedTable) -> tuple[list[Field], list[Field]]:
+    """Return the fields of the columns of a table, and those of columns of texts."""
+    found = [replace(_field(one), place=place) for place, one in enumerate(table.columns)]
+    return [one for one in found if not one.is_text], [one for one in found if one.is_text]
+
+
+def _field(column: Typed) -> Field:
+    if column.numbers is None:
+        words = column.words or []
+        counts = Counter(word for word in words if word is not None)
+        nulls = 1 - counts.total() / max(len(words), 1)
+        if column.kind not in CATEGORIES:
+            return Field(column.name, column.kind, nulls=nulls)
+        kept = sorted(word for word, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_CATEGORIES])
+        return Field(column.name, column.kind, tuple(kept), nulls=nulls)
+    start, step = _grid(column)
+    written = column.pattern or (f"{column.digits}.{column.least}" if column.kind == "decimal" else "")
+    grid = Field(column.name, column.kind, start=start, step=step, atoms=_frequent(column.numbers), written=written)
+    return grid.measured(column.numbers)
+
+
+def _frequent(numbers: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the numbers that make a share of the cells that are there, the most frequent first."""
+    values, times = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+    order = np.argsort(-times, kind="stable")[:_MOST_FREQUENT]
+    are = times[order] >= max(_FREQUENT * times.sum(), _LEAST_TIMES)
+    return tuple(values[order][are].tolist())
+
+
+def _grid(column: Typed) -> tuple[float, float]:
+    """Return the start and the step of numbers that are all on a grid; 0, 0 for others."""
+    assert column.numbers is not None, "the column has numbers"
+    known = column.numbers[~np.isnan(column.numbers)] * 10.0**column.digits
+    if not len(known) or np.abs(known).max() > _STEPPED:
+        return 0.0, 0.0
+    whole = np.round(known)
+    if column.kind == "float" or np.abs(known - whole).max() > 1e-3:
+        return 0.0, 0.0
+    low = int(whole.min())
+    step = int(np.gcd.reduce(whole.astype(np.int64) - low)) or 1
+    return low / 10.0**column.digits, step / 10.0**column.digits
+
+
+def table_for(table: TypedTable, fields: Sequence[Field], texts: Sequence[Field], source: str) -> TypedTable:
+    """Return a table with the columns that a model learned, by their names, in their order and of their kinds.
+
+    Raises
+    ------
+    DataError
+        If columns are missing, or there are more; columns of texts may be missing.
+    """
+    known = [one.name for one in (*fields, *texts)]
+    lacking = [one.name for one in fields if one.name not in table.names]
+    more = [name for name in table.names if name not in known]
+    if lacking or more:
+        words = [
+            f"{word}: {', '.join(map(repr, names[:_SHOWN]))}{' …' if len(names) > _SHOWN else ''}"
+            for word, names in (("missing", lacking), ("additional", more))
+            if names
+        ]
+        raise DataError(
+            f"The columns of {source} are not those that the model learned from ({'; '.join(words)}). Their order may "
+            "differ. Give data with the same columns."
+        )
+    kinds = {one.name: one.kind for one in (*fields, *texts) if one.name in table.names}
+    other = {name: kind for name, kind in kinds.items() if not _alike(kind, table.column(name).kind)}
+    if other and isinstance(table.source, CsvSource):
+        again = read_table(table.source.data, source, table.source.form.dialect, other)
+        table = typed_table(again)
+    return replace(table, columns=tuple(table.column(one) for one in known if one in table.names))
+
+
+def _alike(wanted: str, found: str) -> bool:
+    """Return whether a column of one kind is read as one of another kind is."""
+    return wanted == found or (wanted in _PLAIN and found in _PLAIN)
+
+
+def values_of(
+    table: TypedTable, fields: Sequence[Field], source: str, *, is_new: bool = False
+) -> npt.NDArray[np.float64]:
+    """Return the records (n, n_fields) of a table with these columns.
+
+    Parameters
+    ----------
+    is_new : bool
+        Whether the model has not learned from the table, so that cells that it does not know cause a warning.
+
+    Warns
+    -----
+    DataWarning
+        With the number of cells that count as missing since they are no values of their column, or of new categories.
+    """
+    n = len(table.columns[0]) if table.columns else 0
+    values = np.full((n, len(fields)), np.nan)
+    unknown: dict[str, int] = {}
+    for place, field in enumerate(fields):
+        column = table.column(field.name)
+        values[:, place], n_unknown = _encoded(field, column)
+        if n_unknown:
+            unknown[field.name] = n_unknown
+    if is_new and unknown:
+        listed = ", ".join(f"{n:,} in '{name}'" for name, n in list(unknown.items())[:_SHOWN])
+        total = sum(unknown.values())
+        warn(
+            DataWarning(
+                f"{source}: {total:,} cell{'s' if total > 1 else ''} of new categories, or of texts in a column of "
+                f"numbers, count as missing: {listed}{' …' if len(unknown) > _SHOWN else ''}.",
+                kind="cells",
+                count=total,
+                first=next(iter(unknown)),
+            )
+        )
+    return values
+
+
+def _encoded(field: Field, column: Typed) -> tuple[npt.NDArray[np.float64], int]:
+    """Return the cells of a column as values of a field, and how many of them it does not know."""
+    if field.kind in NUMBERS:
+        if column.numbers is not None:
+            return column.numbers, column.n_wrong
+        words = column.words or []
+        read = np.array([_number(word) for word in words])
+        return read, int(np.isnan(read).sum()) - column.n_missing
+    numbers = {word: float(i) for i, word in enumerate(field.categories)}
+    words = column.words if column.words is not None else _as_words(column)
+    coded = np.array([np.nan if word is None else numbers.get(word, np.nan) for word in words])
+    return coded, int(np.isnan(coded).sum()) - column.n_missing
+
+
+def _number(word: str | None) -> float:
+    with contextlib.suppress(ValueError, TypeError):
+        value = float(word)  # type: ignore[arg-type]
+        return value if np.isfinite(value) else np.nan
+    return np.nan
+
+
+def _as_words(column: Typed) -> list[str | None]:
+    """Return numbers as texts, as categories that look like numbers are written."""
+    assert column.numbers is not None, "the column has numbers"
+    digits = column.digits if column.kind == "decimal" else 0
+    return [None if np.isnan(one) else f"{one:.{digits}f}" for one in column.numbers.tolist()]
