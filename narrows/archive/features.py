@@ -31,6 +31,7 @@ class Feature(IntFlag):
     BYTE_MODEL = 1 << 10  # texts are coded with a model of bytes
     LABELS = 1 << 11  # chunks have labels, in blocks of their own
     TABLE = 1 << 12  # rows of a table
+    TIME_STEPS = 1 << 14  # the column of times has their differences
     PLAIN_ROWS = 1 << 15  # the rows of a table are a text
 
 
@@ -48,6 +49,7 @@ READ = (
     | Feature.LABELS
     | Feature.BYTE_MODEL
     | Feature.TABLE
+    | Feature.TIME_STEPS
     | Feature.PLAIN_ROWS
 )
 """The features that this reader supports."""
@@ -66,6 +68,7 @@ _NEEDED_BY = {
     Feature.LABELS: "labels",
     Feature.BYTE_MODEL: "byte_model",
     Feature.TABLE: "table",
+    Feature.TIME_STEPS: "time_steps",
     Feature.PLAIN_ROWS: "plain_rows",
 }
 """The metadata entry that requires a feature, unless it is null."""
@@ -84,6 +87,7 @@ _NAMES = {
     Feature.LABELS: "labels",
     Feature.BYTE_MODEL: "a model of bytes",
     Feature.TABLE: "rows of a table",
+    Feature.TIME_STEPS: "differences of times",
     Feature.PLAIN_ROWS: "rows of a table as a text",
 }
 
