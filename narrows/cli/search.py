@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, print_json, print_lines, print_written
-from narrows.cli.inputs import check_file_output, load_model, open_data
+from narrows.cli.file_names import PICTURE_ENDINGS
+from narrows.cli.inputs import check_file_output, check_record, load_model, open_data
 from narrows.cli.options import data_options, write_options
 from narrows.cli.outputs import READS, WRITES, Verb, split_record
 from narrows.io.text import shown_name
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["search"]
 
-_PICTURES, _TABLES = (".png", ".svg", ".pdf"), (".csv", ".json")
+_TABLES = (".csv", ".json")
 _NEIGHBOURS = 10
 _SHOWN, _DRAWN = 5, 20  # queries whose neighbours are printed, and drawn
 
@@ -146,9 +147,10 @@ def _of_items(
 
 
 def _check_output(output: str, *, force: bool) -> None:
-    if not output.lower().endswith((*_PICTURES, *_TABLES)):
+    if not output.lower().endswith((*PICTURE_ENDINGS, *_TABLES)):
         raise click.UsageError(
-            f"The output must be a picture ({', '.join(_PICTURES)}) or a table ({', '.join(_TABLES)}). Got '{output}'."
+            f"The output must be a picture ({', '.join(PICTURE_ENDINGS)}) or a table ({', '.join(_TABLES)}). "
+            f"Got '{output}'."
         )
     check_file_output(output, force=force)
 
@@ -167,10 +169,8 @@ def _opened(
         where, at = split_record(query)
         n = limit if at is None else at + 1
         source = open_data(where, shape=model.shape_, limit=n, quiet=quiet, **reading)
-        if at is not None and len(source) <= at:
-            raise DataError(
-                f"The index of a record of {source.name} must be from 0 to {len(source) - 1:,}. Got '{query}'."
-            )
+        if at is not None:
+            check_record(source, at, query)
         source = model.records_of(source)
         source = source.take(np.arange(len(source)) if at is None else [at])
         sources.append(source)
