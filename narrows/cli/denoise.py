@@ -22,6 +22,7 @@ from narrows.cli.options import (
 )
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
+from narrows.cli.table_rows import rows_line, texts_in, write_rows
 from narrows.cli.text import refuse_text
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def denoise(
     """Remove noise from DATA with a MODEL trained for it: `--recipe conv-denoising`, `--set corruption=gaussian`.
 
     Records are written in the units and dtype of the training data, except that tables of whole numbers other than
-    uint8 are written as floats.
+    uint8 are written as floats. In a table with columns of several kinds, missing cells are filled, and numbers far
+    outside the training data's range are replaced; all other cells stay as they are.
     """
     is_picture = names_picture(output)
     _check_options(ctx, is_picture=is_picture)
@@ -96,6 +98,9 @@ def denoise(
         is_folder = check_records_output(output, force=force)
     loaded = load_model(model, device)
     refuse_text(loaded, "denoise", "To see what a model restores: narrows reconstruct.")
+    if loaded.record_ == "columns":
+        _fill_rows(loaded, data, output, limit, reading, force=force, as_json=as_json, quiet=quiet)
+        return
     if loaded.chain_.corruption is None:
         note(
             "Note: this model was trained without corruption, so it has not learned to remove noise. "
@@ -128,6 +133,38 @@ def denoise(
         *_table(comparison["methods"]),
         "",
         f"Measured on {count(len(source), 'record')}. The settings of the other methods were tuned on these records.",
+    )
+
+
+def _fill_rows(
+    model: Autoencoder,
+    data: str,
+    output: str,
+    limit: int | None,
+    reading: dict[str, Any],
+    *,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Fill the missing and the impossible cells of a table, and print how many there were."""
+    from narrows.estimators.table_samples import repaired
+    from narrows.records import Columns
+
+    schema = model.model_.schema
+    assert isinstance(schema, Columns), "the model is one of a table"
+    if click.get_current_context().params["demo_noise"] is not None:
+        raise click.UsageError("--demo-noise has no meaning for a table. Leave it out.")
+    source = model.records_of(open_data(data, limit=limit, quiet=quiet, **reading))
+    found = repaired(model, source, schema.fields)
+    write_rows(output, model, found.values, texts_in(model, source), force=force)
+    counts = {"filled": int(found.were_missing.sum()), "replaced": int(found.were_impossible.sum())}
+    if as_json:
+        print_json({"path": output, "records": len(found.values), **counts})
+        return
+    print_written(
+        rows_line(output, found.values, len(texts_in(model, source))),
+        f"{count(counts['filled'], 'missing cell')} filled, {count(counts['replaced'], 'impossible number')} replaced",
     )
 
 

@@ -53,8 +53,9 @@ run.
 @click.option(
     "--as",
     "as",
-    type=click.Choice(["image", "series", "text", "vector"]),
-    help="What a record is: series are windows of a series, and text is symbols of bytes.  "
+    type=click.Choice(["columns", "image", "series", "text", "vector"]),
+    help="What a record is: series are windows of a series, text is symbols of bytes, and columns are rows of a "
+    "table.  "
     "[default: an image, if it has two or three axes]",
 )
 @click.option("--latent", type=int, metavar="N", help="Latent dimension: how many numbers a code has.")
@@ -351,7 +352,7 @@ def _rows(model: Autoencoder, header: dict[str, Any], result: dict[str, Any]) ->
     ]
     if (values := values_text(header)) is not None:
         rows.insert(4, ("values", values))
-    if result["fill_value"] is not None:
+    if result["fill_value"] is not None and model.record_ != "columns":
         rows.append(("missing", f"{result['fill_value']}, the fill value, does not count"))
     if result["validation_loss"] is not None:
         rows.append(("validation", f"{number(result['validation_loss'])} nats per record"))
@@ -360,6 +361,6 @@ def _rows(model: Autoencoder, header: dict[str, Any], result: dict[str, Any]) ->
     if result["race"] is not None:
         rows.append(("race", race_text(result["race"])))
     rows += kept_rows(result["kept_epoch"], result["epochs"])
-    if model.record_ != "text":  # whose qualities are not measured by PSNR
+    if model.record_ not in {"columns", "text"}:  # whose qualities are not measured by PSNR
         rows.append(("archives", range_text(qualities_of(model))))
     return rows

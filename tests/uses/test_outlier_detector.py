@@ -152,7 +152,7 @@ def test_what_cannot_be_scored_is_refused(detector):
         AutoencoderOutlier().fit(np.ones((20, 3)))
     with pytest.raises((DataError, ShapeMismatchError, ValueError), match="6"):
         detector.score_samples(np.ones((3, 4)))
-    with pytest.raises(InvalidParameterError, match="narrows.Autoencoder or None"):
+    with pytest.raises(InvalidParameterError, match=r"narrows\.Autoencoder or None"):
         AutoencoderOutlier("auto").fit(correlated())
     with pytest.raises(InvalidParameterError, match="conditional"):
         AutoencoderOutlier(Autoencoder(conditional=True)).fit(correlated())
