@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from narrows.estimators.byte_model import ByteModel
     from narrows.estimators.classifier import AutoencoderClassifier
     from narrows.estimators.loading import load
+    from narrows.estimators.outliers.detector import AutoencoderOutlier
     from narrows.estimators.recipes import recipe
     from narrows.evaluation.metrics import evaluate
     from narrows.parts.user_code import register
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Autoencoder",
     "AutoencoderClassifier",
+    "AutoencoderOutlier",
     "ByteModel",
     "Training",
     "__version__",
@@ -55,6 +57,7 @@ logging.getLogger("narrows").addHandler(logging.NullHandler())  # what is logged
 _HOMES = {
     "Autoencoder": "narrows.estimators.autoencoder",
     "AutoencoderClassifier": "narrows.estimators.classifier",
+    "AutoencoderOutlier": "narrows.estimators.outliers.detector",
     "ByteModel": "narrows.estimators.byte_model",
     "Training": "narrows.training",
     "compress": "narrows.archive.compress",

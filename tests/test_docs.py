@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 GENERATIVE = (ROOT / "docs" / "generative.md").read_text()
 COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
-MEASURED = ("documents", "classics", "generative", "maps")
+MEASURED = ("documents", "classics", "generative", "maps", "search")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -136,7 +136,7 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits: A
 
 
 @pytest.mark.usefixtures("few_settings", "coarse_pictures")
-@pytest.mark.parametrize("page", ["classics.md", "documents.md"])
+@pytest.mark.parametrize("page", [pytest.param("classics.md", marks=pytest.mark.slow), "documents.md"])
 def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With PCA, which is drawn and compared with; what else is measured takes longer than all training here."""
     monkeypatch.setattr(
@@ -157,6 +157,7 @@ def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: py
         assert result.exit_code == 0, f"{line}\n{result.output}"
 
 
+@pytest.mark.slow
 def test_the_python_on_the_classics_runs(small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
     train = narrows.data.open("mnist:train")
@@ -187,6 +188,7 @@ def test_the_python_on_compression_runs(tmp_path: Path, monkeypatch: pytest.Monk
     np.testing.assert_array_equal(some, digits[100:])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_digits")
 @pytest.mark.filterwarnings("ignore::narrows.errors.UnfinishedWarning")
 def test_the_python_on_continuing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,3 +338,19 @@ def _load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.usefixtures("few_digits", "coarse_pictures")
+def test_the_commands_and_the_python_on_outliers_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 20)
+    np.save("cars.npy", np.random.default_rng(0).normal(size=(100, 3)))
+    text = (ROOT / "docs" / "outliers.md").read_text()
+    for line in "".join(snippets(text, "sh")).splitlines():
+        result = CliRunner().invoke(main, quick(line))
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+    assert json.loads(Path("today.json").read_text())[0]["index"] == 0
+    names: dict[str, Any] = {}
+    (block,) = snippets(text, "python")
+    exec(compile(block, "outliers.md", "exec"), names)
+    assert (names["scores"].argmax(), names["parts"][7].argmax()) == (7, 2)

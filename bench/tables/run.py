@@ -5,7 +5,7 @@
 
 narrows gets a CSV file, by ``narrows compress t.csv -o t.narrows``; its model is inside. The size is that of
 the archive, which restores the file byte for byte; seconds are of CPU time, with what starting the command takes,
-which is that of ``narrows info`` for a single row.
+which is that of importing what it uses.
 Parquet is written by pyarrow, from the frame that pandas reads. pcodec and openzl store each column at its smallest of
 all settings of bench/series/peers.py: whole numbers, scaled if they are decimals, a stream of what is missing, and for
 texts their numbers in a dictionary, which is compressed by zstd -22.
@@ -42,6 +42,7 @@ from recipes import machine  # noqa: E402
 
 RESULTS = BENCH / "tables.json"
 NARROWS = (sys.executable, "-m", "narrows")
+START = (sys.executable, "-c", "import narrows.cli.restore, narrows.archive")
 PARQUET = {"Parquet zstd -22": ("zstd", 22), "Parquet brotli -11": ("brotli", 11)}
 COLUMNAR = ("pcodec", "openzl")
 _MOST_DECIMALS = 9
@@ -92,10 +93,10 @@ def _whole(values: NDArray[np.float64]) -> NDArray[np.int64] | None:
     return None
 
 
-def run(*arguments: str | Path) -> float:
-    """Return the seconds of CPU time of a command of narrows."""
+def run(*arguments: str | Path, program: tuple[str, ...] = NARROWS) -> float:
+    """Return the seconds of CPU time of a command, by default of narrows."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([*NARROWS, *map(str, arguments)], check=True, capture_output=True)
+    subprocess.run([*program, *map(str, arguments)], check=True, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -108,7 +109,7 @@ def by_narrows(path: Path) -> dict[str, Any]:
     restored = run("restore", archive, "-o", back)
     if not filecmp.cmp(path, back, shallow=False):
         raise SystemExit(f"{path.name} does not come back.")
-    start = min(run("info", archive) for _ in range(3))
+    start = min(run(program=START) for _ in range(3))
     row = min(run("restore", archive, "--only", "1000:1001", "-o", one, "--force") for _ in range(3))
     return {
         "bytes": archive.stat().st_size,

@@ -63,15 +63,15 @@ class BlockWriter:
     def model(self, blob: bytes, parts: Needs = Needs.NOTHING) -> None:
         """Write a MODEL block: a whole model, or some parts of one."""
         coding = Coding.PARTS if parts else Coding.PLAIN
-        self._write(Block(BlockType.MODEL, coding, len(blob), 0, 0), blob, parts)
+        self.block(Block(BlockType.MODEL, coding, len(blob), 0, 0), blob, parts)
 
     def column(self, column: int, n_steps: int, payload: bytes) -> None:
         """Write a COLUMN block, with a value for each of some steps of series."""
-        self._write(Block(BlockType.COLUMN, Coding.PLAIN, len(payload), column, n_steps), payload)
+        self.block(Block(BlockType.COLUMN, Coding.PLAIN, len(payload), column, n_steps), payload)
 
     def labels(self, payload: bytes, first: int, n_records: int) -> None:
         """Write a LABELS block, before the chunk of the same records."""
-        self._write(Block(BlockType.LABELS, Coding.PLAIN, len(payload), first, n_records), payload)
+        self.block(Block(BlockType.LABELS, Coding.PLAIN, len(payload), first, n_records), payload)
 
     def records(
         self,
@@ -82,7 +82,7 @@ class BlockWriter:
         needs: Needs = Needs.NOTHING,
     ) -> None:
         """Write a RECORDS block; `needs` are the parts of the model that it needs, if the model is in parts."""
-        self._write(Block(BlockType.RECORDS, coding, len(payload), first, n_records), payload, needs)
+        self.block(Block(BlockType.RECORDS, coding, len(payload), first, n_records), payload, needs)
 
     def finish(self, n_records: int) -> None:
         """Write the INDEX block and the trailer of an archive of n_records records.
@@ -91,7 +91,7 @@ class BlockWriter:
         """
         payload = pack_index(self._header, self._entries, self._parts)
         offset = self.offset
-        self._write(Block(BlockType.INDEX, Coding.PLAIN, len(payload), n_records, len(self._entries)), payload)
+        self.block(Block(BlockType.INDEX, Coding.PLAIN, len(payload), n_records, len(self._entries)), payload)
         trailer = pack_trailer(Trailer(offset, n_records))
         if self._appended is not None:
             self._flush_to_disk()
@@ -107,7 +107,8 @@ class BlockWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def _write(self, block: Block, payload: bytes, parts: Needs = Needs.NOTHING) -> None:
+    def block(self, block: Block, payload: bytes, parts: Needs = Needs.NOTHING) -> None:
+        """Write a block of any type, with the parts of the model that it contains or needs."""
         self._file.write(pack_block(block))
         self._file.write(payload)
         crc = pack_crc(payload)

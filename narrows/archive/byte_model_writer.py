@@ -33,7 +33,7 @@ from narrows.io.progress import Progress
 
 __all__ = ["byte_model_of", "compress_with_bytes"]
 
-_ALONE_GROUP = 64  # records that share a checksum if each is coded alone
+_ALONE_GROUP = 256  # records that share a checksum if each is coded alone
 _USUAL_GROUP = 64
 _BATCH = 4096
 

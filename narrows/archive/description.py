@@ -161,8 +161,9 @@ def inspect(path: str | os.PathLike[str]) -> Description:
         n_other = source.size - n_header - n_model - n_chunks - n_index
         if source.is_packed:  # the file has neither headers of blocks nor an index
             n_chunks -= len(index.offsets) * (BLOCK_BYTES + CRC_BYTES)
-            n_other -= (len(blocks) - len(index.offsets)) * (BLOCK_BYTES + CRC_BYTES)
-            n_index, n_header = 0, source.stored_bytes - n_chunks - n_other
+            n_model -= len(index.models) * (BLOCK_BYTES + CRC_BYTES)
+            n_other -= (len(blocks) - len(index.offsets) - len(index.models)) * (BLOCK_BYTES + CRC_BYTES)
+            n_index, n_header = 0, source.stored_bytes - n_chunks - n_model - n_other
         metadata = header.metadata
         is_bounded = metadata.max_error is not None and metadata.rounding_weight is None
         items = layout_of(metadata)

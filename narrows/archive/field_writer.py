@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from narrows.archive.field_chunks import pack_block_values
 from narrows.archive.layout import Coding, pack_header
 from narrows.archive.layouts import Field
 from narrows.archive.metadata import Metadata, header_entries
-from narrows.archive.packing import MOST_PACKED_BYTES, pack
+from narrows.archive.packing import pack_file
 from narrows.archive.series_stored import StoredSeries, layout_of_series, stored_as_field
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary
 from narrows.archive.text_writer import compress_texts
@@ -224,22 +224,8 @@ def _write(
             if progress is not None:
                 progress("compressing", number + 1, field.n_blocks, "blocks")
         blocks.finish(field.n_blocks)
-        made.n_bytes = blocks.offset if stored.described is None else _packed(file, blocks.offset)
+        made.n_bytes = blocks.offset if stored.described is None else pack_file(file, blocks.offset)
     return made
-
-
-def _packed(file: BinaryIO, n_bytes: int) -> int:
-    """Pack an archive of n_bytes bytes that is being written, if that makes it smaller, and return its size."""
-    if n_bytes > MOST_PACKED_BYTES:
-        return n_bytes
-    file.flush()
-    packed = pack(Path(file.name).read_bytes())
-    if packed is None:
-        return n_bytes
-    file.seek(0)
-    file.truncate()
-    file.write(packed)
-    return len(packed)
 
 
 class _EncodedBlock(NamedTuple):

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from narrows.archive.byte_file import ByteFile
 from narrows.errors import ArchiveError
-from narrows.io.files import lock
+from narrows.io.files import lock, replacing
 
-__all__ = ["GrowingFile", "growing"]
+__all__ = ["GrowingFile", "growing", "unpack_in_place"]
 
 
 @dataclass
@@ -35,6 +36,20 @@ class GrowingFile:
         self.file.truncate(end)
         self.file.seek(end)
         self.end = end
+
+
+def unpack_in_place(path: Path) -> None:
+    """Replace a packed archive by the archive that it stands for, which can be appended to.
+
+    Raises
+    ------
+    DataNotFoundError, ArchiveError
+        If there is no such file, or it cannot be read.
+    """
+    with ByteFile(path) as source:
+        if source.is_packed:
+            with replacing(Path(os.path.realpath(path))) as file:
+                file.write(source.read(0, source.size))
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from narrows.data.tables.rules import CategoryRule, Rule
 from narrows.errors import ArchiveError, CorruptArchiveError
 from narrows.records.columns import Column
 
-__all__ = ["TableModel"]
+__all__ = ["TableModel", "dictionary_of"]
 
 _READ = (ArrowForm, CsvForm, MomentRule)  # their modules register forms and rules
 _LENGTH, _TEXTS = struct.Struct("<I"), struct.Struct("<IIIB")
@@ -115,7 +115,7 @@ class TableModel:
             "form": self.form.entry,
             "file": self.form.to_json(),
             "names": list(self.form.names),
-            "columns": [rule.to_json() | {"categories": len(_dictionary(rule))} for rule in self.form.rules],
+            "columns": [rule.to_json() | {"categories": len(dictionary_of(rule))} for rule in self.form.rules],
             "facts": [one.to_json() for one in self.facts],
             "about": self.about,
         }
@@ -128,7 +128,7 @@ class TableModel:
         """The texts of all dictionaries, as bytes."""
         if self.learned is not None:
             return self.learned.dictionaries
-        texts = [text for rule in self.form.rules for text in _dictionary(rule)]
+        texts = [text for rule in self.form.rules for text in dictionary_of(rule)]
         return _pack_texts(texts)
 
     @property
@@ -169,7 +169,8 @@ class TableModel:
             raise CorruptArchiveError(f"the description of its table cannot be read: {error}") from error
 
 
-def _dictionary(rule: Rule) -> list[bytes]:
+def dictionary_of(rule: Rule) -> list[bytes]:
+    """Return the categories of a column; none if it has others."""
     return rule.dictionary if isinstance(rule, CategoryRule) else []
 
 

@@ -74,6 +74,23 @@ class TableArchive(Archive, entry="table"):
                 is_whole = isinstance(part, range) and len(part) == len(group) and part.step == 1
                 yield group if is_whole else group.take(np.array(part, np.int64) - start)
 
+    @property
+    def starts(self) -> list[int]:
+        """The first row of each group."""
+        found: list[int] = [0, *self._index.stops[:-1].tolist()] if len(self._index.stops) else []
+        return found
+
+    def group(self, number: int) -> Group:
+        """Return the rows of a group, by its number.
+
+        Raises
+        ------
+        CorruptArchiveError
+            If it is damaged.
+        """
+        with naming(self.path):
+            return self._group_of(self._index.range_of(number))
+
     def to_arrow(self, columns: Sequence[str] | None = None, rows: Selection = None) -> Any:
         """Return columns and rows as a `pyarrow.Table`.
 

@@ -165,6 +165,7 @@ def learn_table(source: TableSource, size: int, progress: Progress | None = None
         progress("learning", len(columns[0].values), len(columns[0].values), "rows")
     coder = ColumnsModel.of(columns, group=size)
     about = {"name": os.path.basename(source.name), "rows": source.n_rows}
+    about |= {"skipped": list(source.skipped)} if source.skipped else {}
     return TableModel(source.form.with_rules(rules), coder, source.facts, about)
 
 

@@ -18,6 +18,7 @@ from narrows.archive.blocks import BlockWriter
 from narrows.archive.chunks import chunk_bytes
 from narrows.archive.layout import Coding, pack_header
 from narrows.archive.metadata import NO_MODEL, PARTS, Metadata
+from narrows.archive.packing import pack_file
 from narrows.archive.records import Payload, ResidualPayload, checksum, pack_names, pack_records
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
 from narrows.archive.texts import ArchivedTexts, text_chunk_records
@@ -87,7 +88,7 @@ def compress_texts(
             if progress is not None:
                 progress("compressing", n_done, len(records), "records")
         blocks.finish(n_done)
-        n_bytes = blocks.offset
+        n_bytes = pack_file(file, blocks.offset)
     warnings = {str(one): one.to_json() for one in (*source.warnings, *warned)}
     return _summary(path, source, n_bytes, kinds, tuple(warnings.values()))
 

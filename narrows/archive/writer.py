@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.chunk_encoding import CodedChunk, UncodedChunk, encode_records
 from narrows.archive.chunks import chunk_bytes
 from narrows.archive.contract import Codec
-from narrows.archive.growing import growing
+from narrows.archive.growing import growing, unpack_in_place
 from narrows.archive.header import Header, naming, read_header, read_whole_index
 from narrows.archive.labels import Label
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
@@ -31,6 +31,7 @@ from narrows.archive.layouts import Layout
 from narrows.archive.metadata import Metadata
 from narrows.archive.models import short
 from narrows.archive.new_metadata import new_metadata
+from narrows.archive.packing import pack_file
 from narrows.archive.records import check_names
 from narrows.archive.series import ArchivedSeries
 from narrows.archive.texts import ArchivedTexts
@@ -138,6 +139,7 @@ class Writer:
         self._pending: deque[Future[CodedChunk]] = deque()  # chunks that are being encoded
         self.needed = self._stored = Needs.NOTHING
         self._embeds = embed_model
+        self._new: BinaryIO | None = None
         self._stack = ExitStack()
         with self._stack:
             self.pool = self._stack.enter_context(Pool(threads))
@@ -229,7 +231,8 @@ class Writer:
         with self._stack:
             self.flush()
             self._blocks.finish(self.n_records)
-            self.n_bytes = self._blocks.offset
+            new, n_bytes = self._new, self._blocks.offset
+            self.n_bytes = n_bytes if new is None or self.metadata.text_group is None else pack_file(new, n_bytes)
 
     def abort(self) -> None:
         """Undo all changes to the file; has no effect on a closed writer."""
@@ -309,6 +312,7 @@ class Writer:
         self._stack.enter_context(naming_output(self.path))
         file = self._stack.enter_context(replacing(Path(os.path.realpath(path)), force=force))
         file.write(header)
+        self._new = file
         blocks = BlockWriter(file, header if copies_header else b"", len(header))
         if embed_model and not isinstance(self._codec, PartedCodec):
             if len(self._codec.blob) > MAX_MODEL_BYTES:
@@ -331,8 +335,7 @@ class Writer:
     def _open_old(self, embed_model: bool, more: Mapping[str, Any]) -> tuple[Metadata, BlockWriter, int]:
         path = as_path(self.path)
         self._stack.enter_context(naming_output(self.path))
-        with ByteFile(path):
-            pass  # a missing file and a folder have errors of their own
+        unpack_in_place(path)
         grown = self._stack.enter_context(growing(path, self.path))
         with ByteFile(path) as source, naming(self.path):
             header = read_header(source)

@@ -10,6 +10,7 @@ from narrows.io.text import shown_name
 
 if TYPE_CHECKING:
     from narrows.archive import Description
+    from narrows.archive.column_bytes import ColumnBytes
     from narrows.archive.table_model import TableModel
 
 __all__ = ["about_table", "about_table_model", "size_lines"]
@@ -26,13 +27,17 @@ def about_table(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]
         If it is too damaged to be opened, or its model is neither inside nor found.
     """
     from narrows.archive import TableArchive, inspect, open_archive
+    from narrows.archive.column_bytes import column_bytes
 
     found = inspect(path)
     with open_archive(path) as archive:
         assert isinstance(archive, TableArchive), "the archive has a table"
         table = archive.table
+        sizes = column_bytes(archive, found.records_bytes, is_inside=found.has_model)
     columns = _columns(table)
-    made = found.metadata["container"].get("kind", "")
+    for place, one in enumerate(columns):
+        one["bytes"] = None if sizes is None else sizes.bytes[place]
+    made, skipped = found.metadata["container"].get("kind", ""), list(table.about.get("skipped", ()))
     rows = [
         ("archive", f"{found.path}, {found.n_bytes:,} bytes, written by narrows {found.metadata['narrows']}"),
         (
@@ -42,10 +47,20 @@ def about_table(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]
         ("bytes", f"{number(found.bytes_per_record)} a row"),
         ("groups", f"{found.n_chunks:,} of {count(found.metadata['chunk_records'], 'row')}"),
         ("model", f"{found.model_id}, {'inside' if found.has_model else 'in a file of its own'}"),
-        ("restored as", _RESTORED.get(made, "the same table")),
+        ("restored as", _RESTORED.get(made, "the same table") if not skipped else "the table without some columns"),
+        *([("left out", _short(", ".join(map(shown_name, map(str, skipped))), 90))] if skipped else []),
     ]
     facts = {**found.to_json(), "expected_psnr_db": None, "columns": columns}
-    return facts, [*aligned(rows), "", "columns", *_column_lines(columns), *size_lines(found, "group")]
+    lines = [*aligned(rows), "", *_heading(sizes), *_column_lines(columns, found.n_bytes)]
+    return facts, [*lines, *size_lines(found, "group")]
+
+
+def _heading(sizes: ColumnBytes | None) -> list[str]:
+    """Return the line above the columns."""
+    if sizes is None:
+        return ["columns, without their bytes: a group of rows is damaged"]
+    some = f", estimated from {sizes.n_measured} groups" if sizes.n_measured < sizes.n_groups else ""
+    return [f"columns, with the bytes of their values and dictionaries{some}"]
 
 
 def about_table_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]]:
@@ -87,18 +102,23 @@ def _columns(table: TableModel) -> list[dict[str, Any]]:
     ]
 
 
-def _column_lines(columns: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each column."""
-    rows = [("name", "kind", "nulls", "distinct", "range")]
+def _column_lines(columns: list[dict[str, Any]], n_bytes: int | None = None) -> list[str]:
+    """Return a line for each column, with its bytes and their share of those of the file, if it is one of rows."""
+    rows = [("name", "kind", "nulls", "distinct", *(() if n_bytes is None else ("bytes", "share")), "range")]
     for one in columns:
         distinct = "over 65,536" if one["distinct"] is None else f"{one['distinct']:,}"
         span = "" if one["low"] is None else f"{_short(one['low'])} to {_short(one['high'])}"
-        rows.append((_short(shown_name(one["name"])), one["kind"], f"{one['nulls']:,}", distinct, span))
-    return aligned(rows, right=[2, 3], indent=2)
+        size = () if n_bytes is None else _size(one["bytes"], n_bytes)
+        rows.append((_short(shown_name(one["name"])), one["kind"], f"{one['nulls']:,}", distinct, *size, span))
+    return aligned(rows, right=[2, 3, 4, 5] if n_bytes is not None else [2, 3], indent=2)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
+def _size(n: int | None, of: int) -> tuple[str, str]:
+    return ("?", "") if n is None else (f"{n:,}", f"{n / of:.1%}")
+
+
+def _short(text: str, most: int = _MOST_SHOWN) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def size_lines(found: Description, chunk: str) -> list[str]:

@@ -41,7 +41,8 @@ def table_options(command: Command) -> Command:
         click.option(
             "--columns",
             metavar="NAME:KIND,…",
-            help="Of a table: what columns have, for example price:decimal,id:text; by default it is found.",
+            help="Of a table: what columns have, for example price:decimal,id:text, or skip to leave them out; by "
+            "default it is found.",
         ),
         click.option("--delimiter", metavar="LETTER", help="Of a table in a file of text: what is between fields."),
         click.option("--encoding", metavar="NAME", help="Of a table in a file of text: its encoding, such as latin-1."),
@@ -177,6 +178,7 @@ def _lines(summary: TableSummary, source: TableSource, *, quiet: bool) -> list[s
     n_coder = summary.model_bytes - summary.dictionary_bytes
     learned = "learned from these rows; inside, and counted above"
     exactly = "restored byte for byte" if source.form.entry == "csv" else "restored with the same types and values"
+    exactly = "restored without the columns left out" if source.skipped else exactly
     exactly = (
         f"restored within {', '.join(f'{name}={one}' for name, one in source.bounds.items())}"
         if source.bounds

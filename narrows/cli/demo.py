@@ -33,6 +33,7 @@ FILES = {
     "map.png": "the codes as a map, coloured by digit, next to PCA",
     "filters.png": "the filters of the first layer",
     "curves.png": "the loss over the epochs",
+    "outliers.png": "the five oddest digits, and the pixels that make them odd",
     "model.safetensors": "the trained model",
     **demo_archives.FILES,
 }
@@ -72,6 +73,8 @@ def demo(ctx: click.Context, /, *, folder: str, force: bool, as_json: bool, quie
     (target / _README).write_text(_readme(), encoding="utf-8")
     note("Drawing …", quiet=quiet)
     _write(ctx, model, test, target)
+    note("Looking for odd digits …", quiet=quiet)
+    _draw_oddest(source, target)
     note("Compressing …", quiet=quiet)
     archives, packed = _archive(model, source, test, target)
     if as_json:
@@ -113,6 +116,16 @@ def _write(ctx: click.Context, model: Autoencoder, test: Source, folder: Path) -
     command = shlex.join(["narrows", *arguments(ctx)])
     page = model_report(model, test, path=str(folder / "model.safetensors"), command=command)
     write_report(folder / "report.html", page, force=True)
+
+
+def _draw_oddest(source: Source, folder: Path) -> None:
+    """Fit a detector to the digits, and draw the oddest of them."""
+    import narrows
+    from narrows import pictures
+    from narrows.evaluation.outlier_drawing import draw_outliers
+
+    detector = narrows.AutoencoderOutlier(random_state=0).fit(source)
+    pictures.save(draw_outliers(detector, source), folder / "outliers.png", force=True)
 
 
 def _archive(model: Autoencoder, train: Source, test: Source, folder: Path) -> tuple[Archives, list[str]]:
@@ -175,6 +188,7 @@ def _next(model: Autoencoder, folder: Path) -> list[str]:
         f"{narrows} restore {everything} -o images/",
         f"{narrows} train {_TRAIN} -o small.safetensors --latent 2 --epochs 50",
         f"{narrows} picture {_TEST} -m small.safetensors -o small.png --kind map",
+        f"{narrows} outliers {_TEST} -o scores.csv --picture oddest.png",
         f"{narrows} recipes",
     ]
     return [

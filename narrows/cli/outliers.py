@@ -9,12 +9,13 @@ import click
 from narrows.cli.console import aligned, count, print_json, print_written
 from narrows.cli.inputs import load_model
 from narrows.cli.options import output_option, write_options
-from narrows.cli.outputs import READS, READS_PIPE, Verb
+from narrows.cli.outliers_of_records import Asked, score_records_of
+from narrows.cli.outputs import READS, READS_PIPE, WRITES, Verb
 from narrows.cli.progress import show_progress
 from narrows.cli.text import refuse_text
 
 if TYPE_CHECKING:
-    from narrows.data.series import WholeSeries
+    from narrows.data import Source
     from narrows.uses.score_tables import OutlierRange
     from narrows.uses.series_scores import SeriesScores
 
@@ -23,37 +24,55 @@ __all__ = ["outliers"]
 _SHOWN = 5
 
 EPILOG = """
-The table has one row for each step: index or the time column, score (high is odd; 0 is usual), is_outlier (1 above a
-score of 5) and, with several channels, top_channel, the one that contributes most. Missing values have no score.
+Of records, the table has one row each: index, score (high is odd), is_outlier (1 above the threshold), and top_columns,
+the values that contribute most. Without -m a detector is fitted to DATA, which may contain outliers.
+
+Of a series it has one row for each step: index or the time column, score (0 is usual), is_outlier (1 above a score of
+5) and, with several channels, top_channel. Missing values have no score. A .csv file is a series if it has a column of
+dates, a .npy file if it has one axis; with --window, also one of shape (steps, channels).
 
 \b
+  narrows outliers cars.npy -o scores.csv
+  narrows outliers digits -o scores.csv --picture worst.png
+  narrows outliers today.npy -m detector.safetensors -o scores.parquet
   narrows outliers machine.csv -o scores.csv
-  narrows outliers today.csv --train last-month.csv -o scores.csv
 """
 
 
 @click.command(cls=Verb, epilog=EPILOG)
-@click.argument("data", type=READS_PIPE, metavar="SERIES")
-@output_option("SCORES.csv", "Output: a path that ends in .csv, or - for standard output.", pipe=True)
+@click.argument("data", type=READS_PIPE, metavar="DATA")
+@output_option(
+    "SCORES", "Output: a path that ends in .csv, .json or .parquet, or - for CSV on standard output.", pipe=True
+)
 @click.option(
     "-m",
     "--model",
     type=READS,
     metavar="MODEL",
-    help="A model of windows of such series (train --window); by default linear autoencoders are fitted.",
+    help="A detector (--save), or for series a model of their windows (train --window); by default one is fitted.",
 )
 @click.option(
     "--train",
     type=READS,
-    metavar="SERIES",
-    help="A series without outliers to compare with; by default SERIES is compared with itself.",
+    metavar="DATA",
+    help="Data to compare with; by default DATA is compared with itself. Those for a series must have no outliers.",
 )
+@click.option(
+    "--contamination",
+    type=float,
+    metavar="SHARE",
+    help="Share of outliers among the training records, at most 0.5; by default the scores decide.",
+)
+@click.option("--explain", is_flag=True, help="Add a column for each value: its part of the score.")
+@click.option("--picture", type=WRITES, metavar="FILE", help="Draw the oddest records: a .png, .svg or .pdf file.")
+@click.option("--save", type=WRITES, metavar="DETECTOR", help="Save the fitted detector: a .safetensors file.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the detector's training.")
 @click.option(
     "--window",
     type=click.IntRange(4),
     metavar="N",
-    help="Steps of the windows that are compared. Shorter ones tell apart outliers close to each other, longer ones "
-    "find what is odd only in its surroundings.  [default: 256, at most an eighth of the series]",
+    help="Steps of the windows of a series that are compared. Shorter ones tell apart outliers close to each other, "
+    "longer ones find what is odd only in its surroundings.  [default: 256, at most an eighth of the series]",
 )
 @click.option("--time", metavar="COLUMN", help="Column of times in a .csv file; by default the first column of dates.")
 @click.option("--values", metavar="COLUMNS", help="Columns of values in a .csv file; by default all others.")
@@ -65,6 +84,11 @@ def outliers(
     output: str,
     model: str | None,
     train: str | None,
+    contamination: float | None,
+    explain: bool,
+    picture: str | None,
+    save: str | None,
+    seed: int,
     window: int | None,
     time: str | None,
     values: str | None,
@@ -73,29 +97,80 @@ def outliers(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Score each step of SERIES by how odd it is, and write a table.
-
-    SERIES is a .csv file, a .wav file, or a .npy file of shape (steps,) or (steps, channels).
-    """
-    from narrows.uses.score_tables import check_table_output, columns_of_scores, outlier_ranges, write_scores
-    from narrows.uses.series_scores import score_series
+    """Score each record of DATA, or each step of a series, by how odd it is, and write a table."""
+    from narrows.uses.score_files import check_table_output
 
     check_table_output(output, force=force)
+    _check_contamination(contamination, model)
     reading = {"time": time, "values": values, "group": group}
-    loaded = None if model is None else load_model(model)
-    if loaded is not None:
-        refuse_text(loaded, "outliers", "The texts that a model restores worst: narrows evaluate --per-record.")
-    series = _open(data, reading, quiet=quiet)
-    trained = None if train is None else _open(train, reading, quiet=quiet)
-    scores = score_series(series, loaded, train=trained, window=window)
+    loaded = None if model is None else _load(model)
+    is_series = window is not None or any(reading.values()) or (loaded is not None and loaded.kind == "autoencoder")
+    source = _open(data, reading, is_series=is_series, quiet=quiet)
+    trained = None if train is None else _open(train, reading, is_series=source.windows is not None, quiet=quiet)
+    of_records: dict[str, Any] = {"contamination": contamination, "explain": explain, "picture": picture, "save": save}
+    if source.windows is None or (loaded is not None and loaded.kind == "outliers"):
+        if save is not None and loaded is not None:
+            raise click.UsageError("--save has no meaning with -m, which is a detector that is saved already.")
+        if loaded is not None and train is not None:
+            raise click.UsageError("--train has no meaning with -m DETECTOR, which is fitted already.")
+        asked = Asked(output=output, **of_records, seed=seed, force=force, as_json=as_json, quiet=quiet)
+        score_records_of(source, loaded, trained, asked)
+        return
+    if given := [name for name, value in of_records.items() if value]:
+        raise click.UsageError(
+            f"--{given[0]} is for records, and {source.name} is a series, whose threshold is fixed. Omit it."
+        )
+    _score_steps(source, loaded, trained, output, window, force=force, as_json=as_json)
+
+
+def _check_contamination(contamination: float | None, model: str | None) -> None:
+    if contamination is not None and not 0 < contamination <= 0.5:
+        raise click.UsageError(f"--contamination must be a share above 0 and at most 0.5. Got {contamination:g}.")
+    if contamination is not None and model is not None:
+        raise click.UsageError("--contamination has no meaning with -m, whose threshold was set when it was fitted.")
+
+
+def _load(path: str) -> Any:
+    """Return a detector, or an autoencoder of windows."""
+    import narrows
+
+    model = narrows.load(path)
+    if model.kind == "outliers":
+        return model
+    autoencoder = load_model(path)
+    refuse_text(autoencoder, "outliers", "The texts that a model restores worst: narrows evaluate --per-record.")
+    if autoencoder.record_ != "series":
+        raise click.UsageError(
+            f"{path} is an autoencoder of records, which has no scores of outliers. Fit a detector: "
+            "`narrows outliers DATA -o scores.csv --save detector.safetensors`."
+        )
+    return autoencoder
+
+
+def _score_steps(
+    source: Source,
+    model: Any,
+    train: Source | None,
+    output: str,
+    window: int | None,
+    *,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Score the steps of a series, write the table, and print the ranges of outliers."""
+    from narrows.uses.score_tables import columns_of_scores, outlier_ranges, write_scores
+    from narrows.uses.series_scores import score_series
+
+    scores = score_series(source, model, train=train, window=window)
     write_scores(output, scores, force=force)
     found = outlier_ranges(scores)
+    n_steps = scores.series.n_steps
     if as_json:
         print_json(
             {
                 "path": output,
                 "columns": list(columns_of_scores(scores)),
-                "steps": series.n_steps,
+                "steps": n_steps,
                 "scored": int((scores.score == scores.score).sum()),
                 "outliers": int(scores.is_outlier.sum()),
                 "threshold": scores.threshold,
@@ -106,22 +181,26 @@ def outliers(
         return
     lengths = " and ".join(map(str, scores.windows))
     print_written(
-        f"{output}  {count(series.n_steps, 'step')}, {count(int(scores.is_outlier.sum()), 'outlier')} in "
+        f"{output}  {count(n_steps, 'step')}, {count(int(scores.is_outlier.sum()), 'outlier')} in "
         f"{count(len(found), 'range')}, by windows of {lengths} steps",
         *_table(scores, found[:_SHOWN]),
     )
 
 
-def _open(path: str, reading: dict[str, Any], *, quiet: bool) -> WholeSeries:
-    """Return the series in a file."""
+def _open(path: str, reading: dict[str, Any], *, is_series: bool, quiet: bool) -> Source:
+    """Return records, or a series with its windows."""
     import narrows.data
     from narrows.errors import DataError
 
     with show_progress(quiet=quiet) as progress:
+        if not is_series:
+            from narrows.uses.record_outliers import open_records
+
+            return open_records(path, progress)
         source = narrows.data.open(path, window="auto", progress=progress, **reading)
     if source.windows is None:
         raise DataError(f"{source.name} holds no series. Give a .csv, .wav or .npy file.")
-    return source.windows.series
+    return source
 
 
 def _range(scores: SeriesScores, one: OutlierRange) -> dict[str, Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["search"]
 
 _PICTURES, _TABLES = (".png", ".svg", ".pdf"), (".csv", ".json")
+_NEIGHBOURS = 10
 _SHOWN, _DRAWN = 5, 20  # queries whose neighbours are printed, and drawn
 
 EPILOG = """
@@ -55,7 +56,12 @@ index, which holds no records, they are restored from the codes.
     metavar="MODEL",
     help="The model that INDEX was made with; not needed if it is in the folder of INDEX.",
 )
-@click.option("-k", type=click.IntRange(1), metavar="N", default=10, show_default=True, help="Neighbours of a query.")
+@click.option(
+    "-k",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Neighbours of a query.  [default: 10, or all records if there are fewer]",
+)
 @click.option(
     "-o", "--output", type=WRITES, metavar="OUT", help="Output: a path that ends in .png, .svg, .pdf, .csv or .json."
 )
@@ -73,7 +79,7 @@ def search(
     queries: tuple[str, ...],
     index: str,
     model: str | None,
-    k: int,
+    k: int | None,
     output: str | None,
     label: str | None,
     noise: float | None,
@@ -102,6 +108,8 @@ def search(
     from narrows.uses.search.results import Found
 
     found_in = SearchIndex.load(index, None if model is None else load_model(model))
+    if k is None:
+        k = min(_NEIGHBOURS, max(found_in.count(label), 1))
     if of_index[0] is not None:
         items = [item for item in of_index if item is not None]
         distances, indices = _of_items(found_in, items, k, label)

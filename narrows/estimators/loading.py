@@ -14,6 +14,7 @@ from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import RecordsEstimator
 from narrows.estimators.byte_model import ByteModel
 from narrows.estimators.classifier import AutoencoderClassifier
+from narrows.estimators.outliers.detector import AutoencoderOutlier
 from narrows.io.model_file import read_model_file
 from narrows.model.file import Unbuilt, read_model
 from narrows.model.unfinished import read_unfinished
@@ -23,12 +24,16 @@ from narrows.training.checkpoints import is_checkpoint
 
 __all__ = ["load"]
 
-_KINDS: dict[str, type[RecordsEstimator]] = {kind.kind: kind for kind in (Autoencoder, AutoencoderClassifier)}
+_KINDS: dict[str, type[RecordsEstimator]] = {
+    kind.kind: kind for kind in (Autoencoder, AutoencoderClassifier, AutoencoderOutlier)
+}
 
 
 @usual_settings()
 def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
-    """Return the fitted estimator in a file: an `Autoencoder`, an `AutoencoderClassifier`, or a `ByteModel`.
+    """Return the fitted estimator in a file.
+
+    It is an `Autoencoder`, an `AutoencoderClassifier`, an `AutoencoderOutlier`, or a `ByteModel`.
 
     Parameters
     ----------

@@ -52,13 +52,21 @@ def draw_neighbours(index: SearchIndex, found: Found, queries: NDArray[Any] | No
     records = records.reshape(*rows.shape, *records.shape[1:])
     labels = [str(rank) for rank in range(1, rows.shape[1] + 1)]
     if queries is not None:
-        given = np.asarray(queries[: len(rows)])[:, None]
+        given = _without_gaps(np.asarray(queries[: len(rows)]))[:, None]
         records = np.concatenate([given.astype(np.result_type(given, records)), records], axis=1)
         labels = ["query", *labels]
     flat = records.reshape(-1, *records.shape[2:])
     if index.model is not None:
         flat = drawable(index.model, flat)
     return pictures.grid(flat, columns=len(labels), column_labels=labels)
+
+
+def _without_gaps(queries: NDArray[Any]) -> NDArray[Any]:
+    """Return records to draw: missing values, which have no colour, are the smallest of those that there are."""
+    if queries.dtype.kind != "f" or np.isfinite(queries).all():
+        return queries
+    known = np.isfinite(queries)
+    return np.where(known, queries, queries[known].min() if known.any() else 0)
 
 
 def restored(index: SearchIndex, records: NDArray[np.int64]) -> NDArray[Any]:

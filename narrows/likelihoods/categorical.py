@@ -78,9 +78,12 @@ class _CategoricalModule(WholeNumbersModule):
         return PointEstimate(lengths=np.array([self.n_parameters], np.int32))
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        return self.log_prob_of_values(parameters, x).flatten(1).sum(1)
+
+    def log_prob_of_values(self, parameters: Tensor, x: Tensor) -> Tensor:
         codes = self.whole(x).long().clamp(0, self.n_parameters - 1)
         scores = parameters.reshape(-1, self.n_parameters)
-        return -functional.cross_entropy(scores, codes.flatten(), reduction="none").reshape(len(x), -1).sum(1)
+        return -functional.cross_entropy(scores, codes.flatten(), reduction="none").reshape(x.shape)
 
     def sample_input(self, x: Tensor, noise: Noise) -> Tensor:
         if isinstance(noise, RecordNoise) or not (self.substitution and self.training):

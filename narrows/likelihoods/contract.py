@@ -96,7 +96,8 @@ class LikelihoodModule(nn.Module, ABC):
     def log_prob_of_values(self, parameters: Tensor, x: Tensor) -> Tensor:
         """Return log p of each value, shape (n, *shape), whose sum over a record is `log_prob`.
 
-        It is needed only for records with missing values. Chains refuse such records before if `has_values` is false.
+        It is needed for scores of outliers and for records with missing values. Chains refuse the latter before if
+        `takes_missing` is false.
 
         Raises
         ------
@@ -109,6 +110,11 @@ class LikelihoodModule(nn.Module, ABC):
     def has_values(self) -> bool:
         """Whether `log_prob_of_values` is defined."""
         return type(self).log_prob_of_values is not LikelihoodModule.log_prob_of_values
+
+    @property
+    def takes_missing(self) -> bool:
+        """Whether values of records may be missing."""
+        return self.has_values
 
     def is_probability_of(self, x: Tensor) -> bool:
         """Return whether `log_prob` of observations x (n, *shape) is a probability, not a density."""

@@ -68,6 +68,9 @@ class _LogisticModule(WholeNumbersModule):
         return _FLOOR + functional.softplus(wanted - _FLOOR)
 
     def log_prob(self, parameters: Tensor, x: Tensor) -> Tensor:
+        return self.log_prob_of_values(parameters, x).flatten(1).sum(1)
+
+    def log_prob_of_values(self, parameters: Tensor, x: Tensor) -> Tensor:
         narrowness = (-self.log_scale(parameters)).exp()
         away = (x - parameters[..., 0]) * self.unit.to(parameters.dtype)
         above, below = (away + 0.5) * narrowness, (away - 0.5) * narrowness
@@ -77,7 +80,7 @@ class _LogisticModule(WholeNumbersModule):
             v = self.whole(x)
             nats = torch.where(v <= self.lowest, functional.logsigmoid(above), nats)
             nats = torch.where(v >= self.highest, functional.logsigmoid(-below), nats)
-        return nats.flatten(1).sum(1)
+        return nats
 
     def is_probability_of(self, x: Tensor) -> bool:
         return True

@@ -42,7 +42,7 @@ def check_settings(likelihood: LikelihoodModule, parts: Any, shape: tuple[int, .
             f"The '{name}' likelihood needs affine preprocessing. "
             "Set preprocessing='unit-scale', or another likelihood."
         )
-    if parts.fill_value is not None and not likelihood.has_values:
+    if parts.fill_value is not None and not likelihood.takes_missing:
         raise InvalidParameterError(
             f"The likelihood '{name}' does not support a 'fill_value', since it defines no "
             "probability of single values (log_prob_of_values). Use likelihood='normal', or fill_value=None."

@@ -42,6 +42,11 @@ class WholeNumbersModule(LikelihoodModule):
         return True
 
     @property
+    def takes_missing(self) -> bool:
+        """False: preprocessed values that stand for missing ones are no whole numbers."""
+        return False
+
+    @property
     def domain(self) -> str:
         if math.isinf(self.highest):
             return "whole numbers"

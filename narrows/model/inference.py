@@ -38,6 +38,7 @@ __all__ = [
     "reconstruct",
     "returned_dtype",
     "to_stored",
+    "value_costs",
 ]
 
 _BATCH = 1024
@@ -201,6 +202,27 @@ def losses(
         return total if missing is None else total.masked_fill(missing.flatten(1).all(1), math.nan)
 
     return mapped(totals, chain, values, labels, noise=noise)
+
+
+def value_costs(chain: Chain, values: NDArray[Any]) -> NDArray[np.float64]:
+    """Return what each value of records costs beyond a perfect reconstruction, in nats, (n, *shape), at least 0.
+
+    For likelihoods of whole numbers and categories it is -log p. For densities, log p of a perfect reconstruction is
+    added, which leaves e² / 2σ² of a normal likelihood. Missing values cost 0. The likelihood must define
+    `log_prob_of_values`.
+    """
+    chain = _in_precision_of(values, chain)
+
+    def costs(batch: Tensor) -> Tensor:
+        x, missing, likelihood = chain.prepare(batch), chain.missing_of(batch), chain.likelihood
+        h, switches = chain.encoder.with_pool_indices(x)
+        nats = -likelihood.log_prob_of_values(chain.decode(chain.bottleneck(h).z, switches), x)
+        if not likelihood.is_probability_of(x):
+            nats = nats + likelihood.log_prob_of_values(likelihood.parameters_of(x), x)
+        nats = nats.double().clamp_min(0)
+        return nats if missing is None else nats.masked_fill(missing, 0.0)
+
+    return mapped(costs, chain, values)
 
 
 def code_costs(chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Keeps a float64 copy of a chain for float64 records, so that not every call makes a copy."""
+"""Copies of chains in float64; one of each chain is kept for float64 records, so that not every call makes a copy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from narrows.chain import Chain
 
-__all__ = ["in_float64"]
+__all__ = ["copied_in_float64", "in_float64"]
 
 
 def in_float64(chain: Chain) -> Chain:
@@ -33,13 +33,19 @@ def in_float64(chain: Chain) -> Chain:
     return twin.chain
 
 
+@torch.inference_mode(False)  # inference tensors could not be written to later
+def copied_in_float64(chain: Chain) -> Chain:
+    """Return a copy of a chain with all floating-point numbers in float64, which later changes of the chain leave."""
+    copied = copy.deepcopy(chain).double()
+    copied.zero_grad(set_to_none=True)
+    return copied
+
+
 class _Twin:
     """A copy of a chain in float64, and the modules that it was made from."""
 
-    @torch.inference_mode(False)  # inference tensors could not be written to later
     def __init__(self, chain: Chain) -> None:
-        self.chain = copy.deepcopy(chain).double()
-        self.chain.zero_grad(set_to_none=True)
+        self.chain = copied_in_float64(chain)
         self._device = chain.device
         self._modules = [ref(module) for module in chain.modules()]
 

@@ -10,20 +10,16 @@ from numpy.typing import NDArray
 
 from narrows.chain import Chain
 from narrows.model.inference import Labels, encode_continuous
-from narrows.model.precision import in_float64
 
 __all__ = ["code_numbers", "numbers_of"]
 
 
-def code_numbers(
-    chain: Chain, values: NDArray[Any], labels: Labels = None, *, in_double: bool = False
-) -> NDArray[np.float64]:
+def code_numbers(chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:
     """Return the numbers (n, n_latent) of the codes of records (n, *shape), before any rounding.
 
-    Indices of codewords become the numbers of the codewords. With ``in_double`` they are computed in float64, so that
-    the batch of a record changes at most their last bits, and whole numbers that are made of them practically never.
+    Indices of codewords become the numbers of the codewords. If the chain is in float64, the batch of a record changes
+    at most their last bits, and whole numbers that are made of them practically never.
     """
-    chain = in_float64(chain) if in_double else chain
     return numbers_of(chain, encode_continuous(chain, values, labels))
 
 

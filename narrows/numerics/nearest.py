@@ -11,6 +11,7 @@ MOST_SQUARES = 1 << 22
 """The largest sum of squares of the coordinates of a point; see `Points`."""
 
 _POINTS, _QUERIES = 1 << 13, 128  # of one matrix product, so that its result stays in a cache
+_MOST_POINTS = 1 << 17  # of a product with few queries
 _KEPT_BYTES = 256 << 20  # of points as floats, which need not be converted for each call
 _MANY = 4  # candidates of a block for each neighbour, above which a partition is quicker than sorting them
 
@@ -77,8 +78,9 @@ class Points:
     def _of_batch(self, queries: npt.NDArray[np.int16], k: int) -> tuple[Whole, Whole]:
         best = _Best(len(queries), k)
         own, vectors = _squares_of(queries)[:, None], queries.astype(np.float32)
-        for start in range(0, len(self), _POINTS):
-            block = slice(start, start + _POINTS)
+        size = min(max(_POINTS * _QUERIES // max(len(queries), 1), _POINTS), _MOST_POINTS)
+        for start in range(0, len(self), size):
+            block = slice(start, start + size)
             points = self.coordinates[block].astype(np.float32) if self._kept is None else self._kept[block]
             away = vectors @ points.T
             away *= -2

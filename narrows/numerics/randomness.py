@@ -107,6 +107,8 @@ class Stream(Enum):
     """Sample of training records for the principal components of a linear path."""
     SEARCH_ROWS = (41,)
     """Sample of training records on which weights of numbers are compared for search."""
+    USUAL_RECORDS = (60,)
+    """Records without outliers, that the threshold of outliers is found by."""
     SEARCH_MASK = (42,)
     """Values of a query of search that are hidden."""
 

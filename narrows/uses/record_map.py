@@ -12,14 +12,16 @@ from narrows.data import Source
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.checks import records_for
 from narrows.model.artefacts.pca import PrincipalComponents
+from narrows.model.search_codes import code_numbers
 from narrows.numerics.neighbourhoods import neighbour_accuracy, trustworthiness
 from narrows.parts.options import Choice, check
 from narrows.uses.projections import PROJECTIONS, project
+from narrows.uses.search.models import metric_of
 
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder, Data
 
-__all__ = ["MapView", "RecordMap", "layouts_of", "map_records"]
+__all__ = ["MapView", "RecordMap", "map_records"]
 
 _FEWEST = 3
 _TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
@@ -58,7 +60,7 @@ class RecordMap:
     record : str
         What a record is: "image", "series", "text" or "vector".
     codes : ndarray of shape (n, d)
-        Their codes.
+        Their codes: two numbers as they are, longer codes as search compares them, weighted by the model's metric.
     views : tuple of MapView
         The codes in two dimensions first, then PCA of the records, if that is defined.
     columns : dict of str to ndarray of shape (n,)
@@ -92,8 +94,9 @@ class RecordMap:
 def map_records(model: Autoencoder, data: Data, *, by: str = "pca", random_state: int = 0) -> RecordMap:
     """Return a map of the codes of records, beside one by PCA of the records.
 
-    Codes of two numbers are the map. Longer ones are projected. The principal components are those of the training
-    records, as for all comparisons with PCA, or of these records if the model has less than two.
+    Codes of two numbers are the map. Longer ones are weighted as in search and projected: the numbers of a code may
+    have any scale, which says nothing of how much they change the record. The principal components are those of the
+    training records, as for all comparisons with PCA, or of these records if the model has less than two.
 
     Parameters
     ----------
@@ -134,7 +137,7 @@ def map_records(model: Autoencoder, data: Data, *, by: str = "pca", random_state
     if len(source) < _FEWEST:
         n = f"{len(source)} record{'s' if len(source) != 1 else ''}"
         raise DataError(f"A map needs at least {_FEWEST} records. {source.name} has {n}.")
-    codes, layouts = layouts_of(model, source, by=by, random_state=random_state)
+    codes, layouts = _layouts(model, source, by, random_state)
     labels, is_text = _classes(source), model.record_ == "text"
     is_finite = source.dtype.kind != "f" or bool(np.isfinite(source.values).all())
     views = tuple(
@@ -149,8 +152,8 @@ def map_records(model: Autoencoder, data: Data, *, by: str = "pca", random_state
     return RecordMap(source, model.record_, codes, views, _columns(model, source))
 
 
-def layouts_of(
-    model: Autoencoder, source: Source, *, by: str = "pca", random_state: int = 0
+def _layouts(
+    model: Autoencoder, source: Source, by: str, random_state: int
 ) -> tuple[NDArray[Any], dict[str, NDArray[np.float64]]]:
     """Return the codes (n, d) of records, and their positions (n, 2) by title.
 
@@ -161,11 +164,15 @@ def layouts_of(
     """
     n_latent, pca = model.n_latent_, model.pca_
     if n_latent < 2:
-        raise InvalidParameterError(f"A map needs a latent dimension of at least 2. This model has {n_latent}.")
-    codes = model.transform(source)
+        raise InvalidParameterError(
+            f"A map needs a latent dimension of at least 2. This model has {n_latent}. Train one with two numbers, for "
+            "example narrows train --recipe map."
+        )
     if n_latent == 2:
+        codes = model.transform(source)
         layouts = {"autoencoder, its code of 2 numbers": np.asarray(codes, np.float64)}
     else:
+        codes = _weighted(model, source)
         title = f"autoencoder, its {n_latent} numbers projected by {_TITLES[by]}"
         layouts = {title: project(codes, by, random_state)}
     if source.text is not None and len(codes) != len(source.text.texts):
@@ -182,6 +189,13 @@ def layouts_of(
         title = f"PCA, the first 2 of {len(pca.components)} components"
     points = pca.encode(source.values)[:, :2].astype(np.float64)
     return codes, {**layouts, title: np.pad(points, ((0, 0), (0, 2 - points.shape[1])))}
+
+
+def _weighted(model: Autoencoder, source: Source) -> NDArray[np.float32]:
+    """Return the codes (n, d) of records as search compares them."""
+    classes = model.classes_of(source, None)
+    metric = metric_of(model, source, classes, None)
+    return metric.coordinates(code_numbers(model.chain_, source.values, classes)).astype(np.float32)
 
 
 def _classes(source: Source) -> NDArray[Any] | None:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from narrows.data.csv_reader import quoted
-from narrows.errors import InvalidParameterError
-from narrows.io.files import check_output, write_atomically
-from narrows.io.pipes import check_standard_output, is_pipe, to_standard_output
+from narrows.uses.score_files import write_rows
 from narrows.uses.series_scores import SeriesScores
 
-__all__ = ["OutlierRange", "check_table_output", "columns_of_scores", "outlier_ranges", "write_scores"]
+__all__ = ["OutlierRange", "columns_of_scores", "outlier_ranges", "write_scores"]
 
 _ROWS = 1 << 15
 
@@ -68,57 +64,33 @@ def columns_of_scores(scores: SeriesScores) -> tuple[str, ...]:
     return (*first, time, "score", "is_outlier", *last)
 
 
-def check_table_output(path: str, *, force: bool) -> None:
-    """Refuse an output that cannot be written, before any work is done; ``-`` is standard output.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the name does not end in .csv.
-    OutputExistsError, OutputError
-        As for `narrows.io.files.check_output`.
-    """
-    if is_pipe(path):
-        check_standard_output()
-        return
-    if Path(path).suffix.lower() != ".csv":
-        raise InvalidParameterError(f"Scores are written as CSV, to a path that ends in .csv, or '-'. Got '{path}'.")
-    check_output(path, force=force)
-
-
 def write_scores(path: str, scores: SeriesScores, *, force: bool = False) -> None:
     """Write a table with one row for each step, in the order of the steps.
 
-    The score of a missing value is empty. `is_outlier` is 1 or 0.
+    The score of a missing value is empty, or null. `is_outlier` is 1 or 0, or a boolean.
 
     Parameters
     ----------
     path : str
-        A path that ends in .csv, or ``-`` for standard output.
+        As for `narrows.uses.score_files.write_rows`.
     scores : SeriesScores
     force : bool
         Replace an existing file.
     """
-    check_table_output(path, force=force)
-    if is_pipe(path):
-        with to_standard_output() as file:
-            file.writelines(_lines(scores))
-    else:
-        write_atomically(path, lambda file: file.writelines(_lines(scores)), force=force)
+    write_rows(path, columns_of_scores(scores), _rows(scores), force=force)
 
 
-def _lines(scores: SeriesScores) -> Iterator[bytes]:
-    """Yield the bytes of the table."""
-    yield (",".join(quoted(name, ",") for name in columns_of_scores(scores)) + "\n").encode()
+def _rows(scores: SeriesScores) -> Iterator[list[list[Any]]]:
+    """Yield the columns of some rows of the table."""
     series, groups = scores.series, scores.series.groups()
     index = np.concatenate([np.arange(length) for length in series.lengths])
     names = series.channels or tuple(map(str, range(series.n_channels)))
     for start in range(0, len(index), _ROWS):
         rows = slice(start, start + _ROWS)
-        columns: list[Any] = [] if groups is None else [[quoted(name, ",") for name in groups[rows]]]
-        columns.append(index[rows].tolist() if series.times is None else series.times.take(rows).texts())
-        columns.append(["" if np.isnan(one) else f"{one:.6g}" for one in scores.score[rows].tolist()])
-        columns.append(scores.is_outlier[rows].astype(int).tolist())
+        columns: list[list[Any]] = [] if groups is None else [list(groups[rows])]
+        columns.append(index[rows].tolist() if series.times is None else list(series.times.take(rows).texts()))
+        columns.append([None if np.isnan(one) else one for one in scores.score[rows].tolist()])
+        columns.append(scores.is_outlier[rows].tolist())
         if scores.top_channel is not None:
-            columns.append([quoted(names[i], ",") for i in scores.top_channel[rows].tolist()])
-        yield "".join(",".join(map(str, row)) + "\n" for row in zip(*columns, strict=True)).encode()
+            columns.append([names[i] for i in scores.top_channel[rows].tolist()])
+        yield columns

@@ -15,6 +15,7 @@ import struct
 import sys
 import tempfile
 import time
+import warnings
 import zlib
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -527,7 +528,7 @@ class WrongOutcomeError(AssertionError):
     """Neither the right data nor an error by name."""
 
 
-def judge(path: Path, out: Path, original: Original, rng: random.Random) -> str:
+def judge(path: Path, out: Path, original: Original, _name: str, rng: random.Random) -> str:
     """Return what came of a file: ``"right"``, or the name of the error.
 
     Raises
@@ -591,37 +592,36 @@ def _recover(path, out, original, codec) -> None:
         raise WrongOutcomeError("what was recovered is damaged")
 
 
-def run(n: int, seed: int = 0, *, bounded: bool = False, watch=None) -> Counter:
-    """Put n damaged files to the test, archives with a bound or others, and count what came of them.
+def put_to_the_test(kind: str, n: int, seed: int, damaged, judge, watch=None) -> Counter:
+    """Put n damaged files to the test, and count what came of them.
+
+    ``damaged(rng)`` returns an original, the name of what was done to it and the damaged bytes; ``judge(path, out,
+    original, name, rng)`` what came of a file.
 
     Raises
     ------
     WrongOutcomeError
         With the seed and the number of the input, at the first that fails.
     """
-    codec, counts, slowest = TinyCodec(), Counter(), 0.0
-    codecs = {codec.blob: codec}
-    parse = mock.patch.object(narrows.archive.models, "_parse", side_effect=lambda blob: codecs.get(blob, codec))
-    with tempfile.TemporaryDirectory(dir=SCRATCH) as scratch, parse, mock.patch("os.fsync"):
-        folder = Path(scratch)
-        wholes = (bounded_originals if bounded else originals)(folder, codec)
-        codecs.update({original.codec.blob: original.codec for original in wholes})
-        make_archive(folder / "other", codec, make_records(700, seed=99))
-        others = [(folder / "other").read_bytes()]
+    counts, slowest = Counter(), 0.0
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as scratch, mock.patch("os.fsync"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path, out = Path(scratch) / "input", Path(scratch) / "output"
         for i in range(n):
             rng = random.Random(f"{seed}/{i}")
-            original = rng.choice(wholes)
-            name, data = mutate(original, rng, others)
-            path = folder / "input"
-            path.write_bytes(data)
-            started = time.perf_counter()
             try:
-                outcome = judge(path, folder / "output", original, rng)
+                original, name, data = damaged(rng)
+            except (ValueError, IndexError, struct.error):  # nothing that this step could change
+                continue
+            path.write_bytes(data or b"\0")
+            started = time.process_time()
+            try:
+                outcome = judge(path, out, original, name, rng)
             except Exception as error:
-                kept = Path(tempfile.gettempdir()) / f"fuzz-{seed}-{i}.narrows"
+                kept = Path(tempfile.gettempdir()) / f"fuzz-{kind}-{seed}-{i}.narrows"
                 kept.write_bytes(data)
                 raise WrongOutcomeError(f"seed {seed}, input {i} ({name}, kept as {kept}): {error!r}") from error
-            seconds = time.perf_counter() - started
+            seconds = time.process_time() - started
             if seconds > MAX_SECONDS:
                 raise WrongOutcomeError(f"seed {seed}, input {i} ({name}) took {seconds:.1f} s")
             slowest = max(slowest, seconds)
@@ -631,27 +631,63 @@ def run(n: int, seed: int = 0, *, bounded: bool = False, watch=None) -> Counter:
     return counts
 
 
+def by_steps(wholes: list, steps):
+    """Return what damages one of these originals, which have their bytes in ``data``, by one of the steps."""
+    others = [original.data for original in wholes]
+
+    def damaged(rng):
+        original, step = rng.choice(wholes), rng.choice(steps)
+        return original, step.__name__, step(original.data, rng, others)
+
+    return damaged
+
+
+def run(n: int, seed: int = 0, *, bounded: bool = False, watch=None) -> Counter:
+    """Put n damaged files to the test, archives with a bound or others, and count what came of them.
+
+    Raises
+    ------
+    WrongOutcomeError
+        With the seed and the number of the input, at the first that fails.
+    """
+    codec = TinyCodec()
+    codecs = {codec.blob: codec}
+    parse = mock.patch.object(narrows.archive.models, "_parse", side_effect=lambda blob: codecs.get(blob, codec))
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as scratch, parse, mock.patch("os.fsync"):
+        folder = Path(scratch)
+        wholes = (bounded_originals if bounded else originals)(folder, codec)
+        codecs.update({original.codec.blob: original.codec for original in wholes})
+        make_archive(folder / "other", codec, make_records(700, seed=99))
+        others = [(folder / "other").read_bytes()]
+
+        def damaged(rng):
+            original = rng.choice(wholes)
+            return original, *mutate(original, rng, others)
+
+        return put_to_the_test("images", n, seed, damaged, judge, watch)
+
+
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
-def main() -> None:
-    """Run from the command line: the number of inputs, the seed, whether of archives with a bound."""
+def run_by_command(run, n: int = 20_000, **settings) -> None:
+    """Run from the command line, where the number of inputs and the seed may be given, with little memory."""
     words = [word for word in sys.argv[1:] if word != "bounded"]
-    n, seed = int(words[0]) if words else 100_000, int(words[1]) if len(words) > 1 else 0
+    n, seed = int(words[0]) if words else n, int(words[1]) if len(words) > 1 else 0
     try:
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_BYTES, MAX_BYTES))
     except ImportError:
         pass
-    started = time.perf_counter()
-    counts = run(n, seed, bounded="bounded" in sys.argv, watch=_say)
+    started = time.process_time()
+    counts = run(n, seed, watch=_say, **settings)
     for (name, outcome), count in sorted(counts.items()):
         _say(f"{count:>8,}  {name:<24}{outcome}")
     _say(f"{n:,} inputs in {time.perf_counter() - started:.0f} s: each the right data or an error by name")
 
 
 if __name__ == "__main__":
-    main()
+    run_by_command(run, 100_000, bounded="bounded" in sys.argv)

@@ -12,7 +12,6 @@ import random
 import struct
 import sys
 import tempfile
-import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -114,7 +113,7 @@ def forge_the_field(data: bytes, rng: random.Random, _: list[bytes]) -> bytes:
     return head + pack_crc(head) + data[24 + n :]
 
 
-def judge(path: Path, out: Path, original: Original) -> str:
+def judge(path: Path, out: Path, original: Original, _name: str, _rng: random.Random) -> str:
     """Return what came of a file: ``"right"``, or the name of the error.
 
     Raises
@@ -152,52 +151,13 @@ def run(n: int, seed: int = 0, watch=None) -> Counter:
     fuzz.WrongOutcomeError
         With the seed and the number of the input, at the first that fails.
     """
-    counts: Counter = Counter()
     with tempfile.TemporaryDirectory(dir=fuzz.SCRATCH) as scratch, mock.patch("os.fsync"):
-        folder = Path(scratch)
-        wholes = originals(folder)
-        others = [one.data for one in wholes]
-        steps = (*fuzz.DAMAGE, fuzz.forge_a_block_header, fuzz.forge_a_payload, fuzz.forge_an_entry)
-        steps = (*steps, fuzz.forge_the_trailer, fuzz.forge_the_head, fuzz.splice, forge_the_field)
-        for i in range(n):
-            rng = random.Random(f"{seed}/{i}")
-            original = rng.choice(wholes)
-            step = forge_a_block if rng.random() < 0.5 else rng.choice(steps)
-            try:
-                data = step(original.data, rng, others) or b"\0"
-            except (ValueError, IndexError, struct.error):  # nothing that this step could change
-                continue
-            path = folder / "input"
-            path.write_bytes(data)
-            started = time.perf_counter()
-            try:
-                outcome = judge(path, folder / "output", original)
-            except Exception as error:
-                kept = Path(tempfile.gettempdir()) / f"fuzz-field-{seed}-{i}.narrows"
-                kept.write_bytes(data)
-                message = f"seed {seed}, input {i} ({step.__name__}, kept as {kept}): {error!r}"
-                raise fuzz.WrongOutcomeError(message) from error
-            if time.perf_counter() - started > fuzz.MAX_SECONDS:
-                raise fuzz.WrongOutcomeError(f"seed {seed}, input {i} ({step.__name__}) took too long")
-            counts[step.__name__, outcome] += 1
-            if watch is not None and (i + 1) % 5000 == 0:
-                watch(f"{i + 1:,} inputs")
-    return counts
-
-
-def main() -> None:
-    """Run from the command line: the number of inputs, and the seed."""
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_DATA, (fuzz.MAX_BYTES, fuzz.MAX_BYTES))
-    except ImportError:
-        pass
-    words = [int(word) for word in sys.argv[1:]]
-    counts = run(*(words or [20_000]), watch=fuzz._say)
-    for (name, outcome), count in sorted(counts.items()):
-        fuzz._say(f"{count:8,}  {name}: {outcome}")
+        wholes = originals(Path(scratch))
+    steps = (*fuzz.DAMAGE, fuzz.forge_a_block_header, fuzz.forge_a_payload, fuzz.forge_an_entry)
+    steps = (*steps, fuzz.forge_the_trailer, fuzz.forge_the_head, fuzz.splice, forge_the_field)
+    steps = (*steps, *[forge_a_block] * len(steps))
+    return fuzz.put_to_the_test("fields", n, seed, fuzz.by_steps(wholes, steps), judge, watch)
 
 
 if __name__ == "__main__":
-    main()
+    fuzz.run_by_command(run)

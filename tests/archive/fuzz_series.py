@@ -15,7 +15,6 @@ import random
 import struct
 import sys
 import tempfile
-import time
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -69,7 +68,7 @@ def originals(folder: Path) -> list[Original]:
             path = folder / f"{name}-{i}"
             with (
                 mock.patch("narrows.archive.layouts.field._USUAL_BLOCK_VALUES", 60),
-                mock.patch("narrows.archive.field_writer.MOST_PACKED_BYTES", 0),  # test_packing has packed ones
+                mock.patch("narrows.archive.packing.MOST_PACKED_BYTES", 0),  # test_packing has packed ones
             ):
                 narrows.compress(source, path, **how, **more)
             with open_archive(path) as archive:
@@ -122,7 +121,7 @@ def forge_the_series(data: bytes, rng: random.Random, _: list[bytes]) -> bytes:
     return head + pack_crc(head) + data[24 + n :]
 
 
-def judge(path: Path, out: Path, original: Original, *, is_forged: bool) -> str:
+def judge(path: Path, out: Path, original: Original, name: str, _rng: random.Random) -> str:
     """Return what came of a file: ``"right"``, or the name of the error.
 
     Raises
@@ -136,7 +135,7 @@ def judge(path: Path, out: Path, original: Original, *, is_forged: bool) -> str:
             values, series = archive.read(), archive.series
             some = archive[100:110]
         narrows.restore(path, out=out.with_suffix(".csv"), force=True)
-        if not is_forged:
+        if name != forge_the_series.__name__:
             ticks = None if series is None or series.times is None else series.times.ticks
             if values.tobytes() != original.values.tobytes() or some.tobytes() != original.values[100:110].tobytes():
                 raise fuzz.WrongOutcomeError("the values are wrong")
@@ -162,45 +161,12 @@ def run(n: int, seed: int = 0, watch=None) -> Counter:
     fuzz.WrongOutcomeError
         With the seed and the number of the input, at the first that fails.
     """
-    counts: Counter = Counter()
     with tempfile.TemporaryDirectory(dir=fuzz.SCRATCH) as scratch, mock.patch("os.fsync"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        folder = Path(scratch)
-        wholes = originals(folder)
-        others = [one.data for one in wholes]
-        for i in range(n):
-            rng = random.Random(f"{seed}/{i}")
-            original = rng.choice(wholes)
-            step = rng.choice((*fuzz.DAMAGE, forge_a_column, forge_a_column, forge_the_series, forge_the_series))
-            try:
-                data = step(original.data, rng, others) or b"\0"
-            except (ValueError, IndexError, struct.error):  # nothing that this step could change
-                continue
-            path = folder / "input"
-            path.write_bytes(data)
-            started = time.perf_counter()
-            try:
-                outcome = judge(path, folder / "output", original, is_forged=step is forge_the_series)
-            except Exception as error:
-                kept = Path(tempfile.gettempdir()) / f"fuzz-series-{seed}-{i}.narrows"
-                kept.write_bytes(data)
-                message = f"seed {seed}, input {i} ({step.__name__}, kept as {kept}): {error!r}"
-                raise fuzz.WrongOutcomeError(message) from error
-            if time.perf_counter() - started > fuzz.MAX_SECONDS:
-                raise fuzz.WrongOutcomeError(f"seed {seed}, input {i} ({step.__name__}) took too long")
-            counts[step.__name__, outcome] += 1
-            if watch is not None and (i + 1) % 5000 == 0:
-                watch(f"{i + 1:,} inputs")
-    return counts
-
-
-def main() -> None:
-    """Run from the command line: the number of inputs, and the seed."""
-    words = [int(word) for word in sys.argv[1:]]
-    counts = run(*(words or [20_000]), watch=fuzz._say)
-    for (name, outcome), count in sorted(counts.items()):
-        fuzz._say(f"{count:8,}  {name}: {outcome}")
+        wholes = originals(Path(scratch))
+    steps = (*fuzz.DAMAGE, forge_a_column, forge_a_column, forge_the_series, forge_the_series)
+    return fuzz.put_to_the_test("series", n, seed, fuzz.by_steps(wholes, steps), judge, watch)
 
 
 if __name__ == "__main__":
-    main()
+    fuzz.run_by_command(run)

@@ -19,6 +19,7 @@ import tempfile
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 from unittest import mock
 
 import zstandard
@@ -61,14 +62,20 @@ TEXTS = (
 )
 
 
-def originals(folder: Path) -> list[bytes]:
+class Original(NamedTuple):
+    """A whole archive of the table."""
+
+    data: bytes
+
+
+def originals(folder: Path) -> list[Original]:
     """Return an archive in three groups, and one in one."""
     made = []
     (folder / "t.csv").write_text(TABLE)
     for n_bytes in (8 * 16, 1 << 20):
         with mock.patch("narrows.archive.table_writer._GROUP_BYTES", n_bytes):
             compress_table(open_csv(folder / "t.csv"), folder / "whole", force=True)
-        made.append((folder / "whole").read_bytes())
+        made.append(Original((folder / "whole").read_bytes()))
     return made
 
 
@@ -123,7 +130,7 @@ def change(values: object, rng: random.Random) -> None:
         values[key] = rng.choice(NUMBERS if rng.random() < 0.5 else TEXTS)
 
 
-def judge(path: Path, out: Path, *, is_forged: bool) -> str:
+def judge(path: Path, out: Path, _original: Original, name: str, _rng: random.Random) -> str:
     """Return what came of a file: ``"right"``, or the name of the error.
 
     Raises
@@ -136,6 +143,7 @@ def judge(path: Path, out: Path, *, is_forged: bool) -> str:
         with open_archive(path) as archive:
             some = archive[1:3]
         found = narrows.restore(path, out=out.with_suffix(".csv"), force=True).read_bytes()
+        is_forged = name == forge_the_description.__name__
         if not is_forged and (found != TABLE.encode() or some[0]["word"] != "b"):
             raise fuzz.WrongOutcomeError("the table is wrong")
     except NarrowsError as error:
@@ -150,7 +158,7 @@ def judge(path: Path, out: Path, *, is_forged: bool) -> str:
     return outcome
 
 
-def run(n: int, seed: int = 0) -> Counter:
+def run(n: int, seed: int = 0, watch=None) -> Counter:
     """Put n damaged files to the test, and count what came of them.
 
     Raises
@@ -158,37 +166,12 @@ def run(n: int, seed: int = 0) -> Counter:
     fuzz.WrongOutcomeError
         With the seed and the number of the input, at the first that fails.
     """
-    counts: Counter = Counter()
     with tempfile.TemporaryDirectory(dir=fuzz.SCRATCH) as scratch, mock.patch("os.fsync"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        folder = Path(scratch)
-        wholes = originals(folder)
-        for i in range(n):
-            rng = random.Random(f"{seed}/{i}")
-            whole = rng.choice(wholes)
-            step = rng.choice((*fuzz.DAMAGE, forge_the_description, forge_the_description, forge_the_description))
-            try:
-                data = step(whole, rng, wholes) or b"\0"
-            except (ValueError, IndexError, struct.error):  # nothing that this step could change
-                continue
-            path = folder / "input"
-            path.write_bytes(data)
-            try:
-                outcome = judge(path, folder / "output", is_forged=step is forge_the_description)
-            except Exception as error:
-                kept = Path(tempfile.gettempdir()) / f"fuzz-table-{seed}-{i}.narrows"
-                kept.write_bytes(data)
-                message = f"seed {seed}, input {i} ({step.__name__}, kept as {kept}): {error!r}"
-                raise fuzz.WrongOutcomeError(message) from error
-            counts[step.__name__, outcome] += 1
-    return counts
-
-
-def main() -> None:
-    """Run from the command line: the number of inputs, and the seed."""
-    for (name, outcome), count in sorted(run(*([int(word) for word in sys.argv[1:]] or [20_000])).items()):
-        fuzz._say(f"{count:8,}  {name}: {outcome}")
+        wholes = originals(Path(scratch))
+    steps = (*fuzz.DAMAGE, *[forge_the_description] * 3)
+    return fuzz.put_to_the_test("tables", n, seed, fuzz.by_steps(wholes, steps), judge, watch)
 
 
 if __name__ == "__main__":
-    main()
+    fuzz.run_by_command(run)

@@ -17,6 +17,7 @@ import tempfile
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 from unittest import mock
 
 import narrows
@@ -53,22 +54,30 @@ FORGERIES = (
 )
 
 
-def originals(folder: Path) -> list[tuple[bytes, list[str]]]:
-    """Return archives of texts that contain their model or need none, and the texts."""
+class Original(NamedTuple):
+    """A whole archive, and the texts that it restores."""
+
+    data: bytes
+    texts: list[str]
+
+
+def originals(folder: Path) -> list[Original]:
+    """Return archives of texts that contain their model or need none, and the texts; test_packing has packed ones."""
     settings = {"training__epochs": 1, "random_state": 0, "network": Dense(widths=(3,), embedding=2)}
     model = narrows.recipe("text", n_latent=2, **settings).fit(NAMES * 8)
-    made = []
-    for texts in (NAMES, LONGER):
-        for how in ({}, {"lossless": True}):
-            path = folder / "whole"
-            narrows.compress(texts, path, model=model, embed_model=True, chunk_records=3, force=True, **how)
-            made.append((path.read_bytes(), narrows.restore(path)))
-        narrows.compress(texts * 3, path, force=True)
-        made.append((path.read_bytes(), texts * 3))
-        for group in (1, 16):
-            how = {"chunk_records": group, "embed_model": True, "force": True}
-            narrows.compress(texts * 3, path, model=narrows.ByteModel().fit(NAMES * 8), **how)
-            made.append((path.read_bytes(), texts * 3))
+    of_bytes, made = narrows.ByteModel().fit(NAMES * 8), []
+    with mock.patch("narrows.archive.packing.MOST_PACKED_BYTES", 0):
+        for texts in (NAMES, LONGER):
+            for how in ({}, {"lossless": True}):
+                path = folder / "whole"
+                narrows.compress(texts, path, model=model, embed_model=True, chunk_records=3, force=True, **how)
+                made.append(Original(path.read_bytes(), narrows.restore(path)))
+            narrows.compress(texts * 3, path, force=True)
+            made.append(Original(path.read_bytes(), texts * 3))
+            for group in (1, 16):
+                how = {"chunk_records": group, "embed_model": True, "force": True}
+                narrows.compress(texts * 3, path, model=of_bytes, **how)
+                made.append(Original(path.read_bytes(), texts * 3))
     return made
 
 
@@ -80,7 +89,7 @@ def forge_the_texts(data: bytes, rng: random.Random, _: list[bytes]) -> bytes:
     return head + pack_crc(head) + data[24 + n :]
 
 
-def judge(path: Path, out: Path, texts: list[str], *, is_forged: bool) -> str:
+def judge(path: Path, out: Path, original: Original, name: str, _rng: random.Random) -> str:
     """Return what came of a file: ``"right"``, or the name of the error.
 
     Raises
@@ -93,7 +102,8 @@ def judge(path: Path, out: Path, texts: list[str], *, is_forged: bool) -> str:
         with open_archive(path) as archive:
             found, some = archive.read(), archive[1:3]
         narrows.restore(path, out=out.with_suffix(".txt"), force=True)
-        if not is_forged and (found != texts or some != texts[1:3]):
+        is_forged = name == forge_the_texts.__name__
+        if not is_forged and (found != original.texts or some != original.texts[1:3]):
             raise fuzz.WrongOutcomeError("the texts are wrong")
     except NarrowsError as error:
         outcome = type(error).__name__
@@ -107,7 +117,7 @@ def judge(path: Path, out: Path, texts: list[str], *, is_forged: bool) -> str:
     return outcome
 
 
-def run(n: int, seed: int = 0) -> Counter:
+def run(n: int, seed: int = 0, watch=None) -> Counter:
     """Put n damaged files to the test, and count what came of them.
 
     Raises
@@ -115,37 +125,12 @@ def run(n: int, seed: int = 0) -> Counter:
     fuzz.WrongOutcomeError
         With the seed and the number of the input, at the first that fails.
     """
-    counts: Counter = Counter()
     with tempfile.TemporaryDirectory(dir=fuzz.SCRATCH) as scratch, mock.patch("os.fsync"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        folder = Path(scratch)
-        wholes = originals(folder)
-        for i in range(n):
-            rng = random.Random(f"{seed}/{i}")
-            whole, texts = rng.choice(wholes)
-            step = rng.choice((*fuzz.DAMAGE, series.forge_a_column, forge_the_texts, forge_the_texts))
-            try:
-                data = step(whole, rng, [one for one, _ in wholes]) or b"\0"
-            except (ValueError, IndexError, struct.error):  # nothing that this step could change
-                continue
-            path = folder / "input"
-            path.write_bytes(data)
-            try:
-                outcome = judge(path, folder / "output", texts, is_forged=step is forge_the_texts)
-            except Exception as error:
-                kept = Path(tempfile.gettempdir()) / f"fuzz-text-{seed}-{i}.narrows"
-                kept.write_bytes(data)
-                message = f"seed {seed}, input {i} ({step.__name__}, kept as {kept}): {error!r}"
-                raise fuzz.WrongOutcomeError(message) from error
-            counts[step.__name__, outcome] += 1
-    return counts
-
-
-def main() -> None:
-    """Run from the command line: the number of inputs, and the seed."""
-    for (name, outcome), count in sorted(run(*([int(word) for word in sys.argv[1:]] or [20_000])).items()):
-        fuzz._say(f"{count:8,}  {name}: {outcome}")
+        wholes = originals(Path(scratch))
+    steps = (*fuzz.DAMAGE, series.forge_a_column, forge_the_texts, forge_the_texts)
+    return fuzz.put_to_the_test("text", n, seed, fuzz.by_steps(wholes, steps), judge, watch)
 
 
 if __name__ == "__main__":
-    main()
+    fuzz.run_by_command(run)

@@ -1,4 +1,4 @@
-"""Small archives of series are packed: they take few bytes besides their values, and are read as all others."""
+"""Small archives of series and texts are packed: they take few bytes besides values, and are read as all others."""
 
 import contextlib
 import random
@@ -29,7 +29,7 @@ def write(path, *, n=200):
 def plain(tmp_path_factory):
     path = tmp_path_factory.mktemp("plain") / "s.narrows"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("narrows.archive.field_writer.MOST_PACKED_BYTES", 0)
+        patch.setattr("narrows.archive.packing.MOST_PACKED_BYTES", 0)
         return write(path)
 
 
@@ -80,10 +80,60 @@ def test_the_error_of_a_damaged_one_says_so(tmp_path):
         narrows.restore(path)
 
 
-def test_forged_ones_with_a_right_checksum_give_an_error_by_name(tmp_path):
+TEXTS = [f"{k % 9}:{k % 4} zoë" for k in range(40)]
+
+
+@pytest.fixture(scope="module")
+def byte_model():
+    return narrows.ByteModel().fit(TEXTS)
+
+
+@pytest.mark.parametrize("how", ["none", "model", "inside"])
+def test_small_archives_of_texts_are_packed_and_stand_for_plain_ones(how, byte_model, tmp_path):
+    path, settings = (
+        tmp_path / "t.narrows",
+        {} if how == "none" else {"model": byte_model, "embed_model": how == "inside"},
+    )
+    narrows.compress(TEXTS, path, **settings)
+    data = path.read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("narrows.archive.packing.MOST_PACKED_BYTES", 0)
+        narrows.compress(TEXTS, path, force=True, **settings)
+    plain = path.read_bytes()
+    assert (unpack(data), pack(plain)) == (plain, data)
+    assert len(data) < len(plain) - 350
+    path.write_bytes(data)
+    found, model = inspect(path), byte_model if how == "model" else None
+    assert (
+        found.header_bytes + found.model_bytes + found.records_bytes + found.other_bytes == found.n_bytes == len(data)
+    )
+    assert narrows.restore(path, model=model) == TEXTS
+    with open_archive(path, model=model) as archive:
+        assert archive[5] == TEXTS[5]
+    assert verify(path, model=model).is_intact
+
+
+def test_texts_of_several_chunks_are_not_packed(byte_model, tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.archive.byte_model_writer.text_chunk_records", lambda *_: 16)
+    narrows.compress(TEXTS, tmp_path / "t.narrows", model=byte_model, chunk_records=16)
+    assert not (tmp_path / "t.narrows").read_bytes().startswith(PACKED)
+
+
+def test_a_packed_archive_can_be_appended_to(byte_model, tmp_path):
+    path = tmp_path / "t.narrows"
+    narrows.compress(TEXTS, path, model=byte_model)
+    assert path.read_bytes().startswith(PACKED)
+    narrows.compress(TEXTS[:3], path, model=byte_model, append=True)
+    assert narrows.restore(path, model=byte_model) == [*TEXTS, *TEXTS[:3]]
+    assert verify(path, model=byte_model).is_intact
+
+
+def test_forged_ones_with_a_right_checksum_give_an_error_by_name(byte_model, tmp_path):
     rng = random.Random(1)
-    rest = write(tmp_path / "s.narrows")[16:]
-    for _ in range(150):
+    narrows.compress(TEXTS, tmp_path / "t.narrows", model=byte_model, embed_model=True)
+    of_series, of_texts = write(tmp_path / "s.narrows")[16:], (tmp_path / "t.narrows").read_bytes()[16:]
+    for k in range(150):
+        rest = of_texts if k % 3 == 0 else of_series
         forged = bytearray(rest)
         for _ in range(rng.choice((1, 1, 3))):
             forged[rng.randrange(len(forged))] = rng.randrange(256)

@@ -186,7 +186,7 @@ def restoring(narrow_archive, compressor, tmp_path_factory):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
 @pytest.mark.parametrize("redirected", ["2>/dev/full", "2>&-", ALL_CLOSED], ids=["full", "closed", "all closed"])
-@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("unbuffered", ["", pytest.param("1", marks=pytest.mark.slow)])
 def test_messages_that_cannot_be_written_do_not_end_the_work(redirected, unbuffered, restoring):
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     done = subprocess.run(f"{restoring} {redirected}", shell=True, check=False, stdout=subprocess.PIPE, env=environment)

@@ -34,7 +34,8 @@ CALLS = {
         "search digits:test#1 -i digits.narrows -m {model} -k 2 -o a.csv -q",
         "search #3 -i digits.narrows -m {model} -k 2",
     ],
-    "outliers": ["outliers series.npy -o a.csv --window 16", "outliers channels.npy -o b.csv"],
+    "outliers": ["outliers series.npy -o a.csv --window 16", "outliers channels.npy -o b.csv --window 16"],
+    "outliers of records": ["outliers digits:test -o a.csv -q"],
     "map": ["map digits:test -m {model} -o a.png"],
     "generate": [
         "generate -m {model} -n 2 -o a.npy",

@@ -1,6 +1,7 @@
-"""`narrows outliers`: one row a step, in the words of the file that was read."""
+"""`narrows outliers`: one row a step of a series or a record, in the words of the file that was read."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -90,10 +91,14 @@ def test_the_table_is_the_same_in_every_run_and_is_not_replaced_without_force(na
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("x.npy -o scores.npy", "ends in .csv"),
+        ("x.npy -o scores.npy", "ends in .csv, .json or .parquet"),
         ("x.npy -o scores.csv --window 801", "only 800"),
         ("constant.npy -o scores.csv", "constant"),
-        ("digits -o scores.csv", "window"),
+        ("digits -o scores.csv --window 8", "window"),
+        ("x.npy -o scores.csv --explain", "series"),
+        ("digits -o scores.csv --contamination 0.7", "at most 0.5"),
+        ("ones.npy -o scores.csv", "equal"),
+        ("one.npy -o scores.csv", "at least 2"),
         ("unsorted.csv -o scores.csv", "must not decrease"),
         ("text.csv -o scores.csv", "Row 4"),
     ],
@@ -103,7 +108,59 @@ def test_a_series_that_cannot_be_scored_leaves_no_output(narrows, arguments, wor
         pytest.importorskip("pyarrow")
     np.save("x.npy", series())
     np.save("constant.npy", np.zeros(100))
+    np.save("ones.npy", np.ones((20, 3)))
+    np.save("one.npy", np.ones((1, 3)))
     write_csv("unsorted.csv", {"load": series()}, order=STEPS[::-1])
     Path("text.csv").write_text("when,load\n" + "".join(f"2026-01-0{i},{i}\n" for i in (1, 2)) + "2026-01-03,high\n")
     assert words in narrows.fails("outliers", *arguments.split()).stderr
     assert not list(Path().glob("scores*"))
+
+
+def records(n=120):
+    """Rows of three columns, two of which follow each other; row 7 does not."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 3))
+    x[:, 1] = x[:, 0] + 0.1 * x[:, 1]
+    x[7, 1] -= 4
+    return x
+
+
+def test_records_get_a_table_with_the_columns_that_make_them_odd(narrows, monkeypatch):
+    monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 20)
+    np.save("x.npy", records())
+    said = narrows("outliers", "x.npy", "-o", "scores.csv", "--contamination", "0.05", "--save", "d.safetensors")
+    rows = read("scores.csv")
+    assert list(rows[0]) == ["index", "score", "is_outlier", "top_columns"]
+    assert sum(row["is_outlier"] == "1" for row in rows) == 6
+    assert max(rows, key=lambda row: float(row["score"]))["index"] == "7"
+    assert "120 records, 6 outliers" in said.stdout
+    assert "for a share of 0.05" in said.stdout
+    assert "expected" in said.stdout
+    found = narrows.json("outliers", "x.npy", "-m", "d.safetensors", "-o", "scores.json", "--explain")
+    table = json.loads(Path("scores.json").read_text())
+    assert found["columns"] == list(table[0])
+    assert table[7]["score"] == pytest.approx(sum(table[7][f"part of x{i}"] for i in range(3)))
+    assert found["worst"][0]["index"] == 7
+    assert (
+        "already" in narrows.fails("outliers", "x.npy", "-m", "d.safetensors", "-o", "y.csv", "--train", "x.npy").stderr
+    )
+
+
+def test_a_table_without_dates_is_records_by_the_names_of_its_columns(narrows, monkeypatch):
+    pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 20)
+    np.savetxt("cars.csv", records(), delimiter=",", header="weight,power,doors", comments="")
+    narrows("outliers", "cars.csv", "-o", "scores.parquet")
+    table = parquet.read_table("scores.parquet").to_pylist()
+    assert len(table) == 120
+    assert "power" in table[7]["top_columns"]
+    assert isinstance(table[7]["is_outlier"], bool)
+
+
+def test_the_oddest_images_are_drawn_and_an_autoencoder_is_no_detector(narrows, model, monkeypatch):
+    monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 20)
+    narrows("outliers", "digits:test", "-o", "scores.csv", "--picture", "worst.png", "-q")
+    assert Path("worst.png").read_bytes().startswith(b"\x89PNG")
+    assert "--save" in narrows.fails("outliers", "digits:test", "-m", model, "-o", "x.csv").stderr

@@ -53,6 +53,13 @@ def test_records_of_an_archive_are_queries_and_labels_filter(narrows, model, coa
     assert Path("a.png").stat().st_size
 
 
+def test_of_few_records_all_are_found_unless_more_are_asked_for(narrows, model):
+    narrows("index", "digits:test", "-m", model, "-o", "few.index", "--limit", "4", "-q")
+    search = ("search", "digits:test#1", "-i", "few.index", "-m", model)
+    assert len(narrows.json(*search)["queries"][0]["neighbours"]) == 4
+    assert "from 1 to 4" in narrows.fails(*search, "-k", "5").output
+
+
 def test_noise_and_hidden_values_change_what_is_found(narrows, model, indexed):
     search = ("search", "digits:test#3", "-i", indexed, "-m", model, "-k", "5")
     plain = narrows.json(*search)["queries"]

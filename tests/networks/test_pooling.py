@@ -268,6 +268,7 @@ def model():
     return trained("switches")
 
 
+@pytest.mark.slow
 def test_switches_restore_more_than_two_numbers_can_say(model):
     """The same two numbers and the same weights to start from; but a code that is not the whole truth."""
     twin = trained("repeat")

@@ -37,7 +37,9 @@ def test_the_suffix_says_the_format(tmp_path, suffix, magic, drawn):
 
 
 @pytest.mark.parametrize("name", DRAWN)
-@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+@pytest.mark.parametrize(
+    "suffix", [".png", *[pytest.param(suffix, marks=pytest.mark.slow) for suffix in (".svg", ".pdf")]]
+)
 def test_the_same_input_gives_the_same_bytes(tmp_path, name, suffix, drawn):
     first, second = (save(figure, tmp_path / f"{i}{suffix}").read_bytes() for i, figure in enumerate(drawn(name)))
     assert first == second

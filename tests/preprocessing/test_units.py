@@ -57,7 +57,9 @@ def test_data_in_other_units_are_restored_as_well(kind, dtype, other_half):
 
 
 @pytest.mark.parametrize("preprocessing", ["auto", "standardise", "unit-scale"])
-@pytest.mark.parametrize("unit", [1.0, *UNITS])
+@pytest.mark.parametrize(
+    "unit", [1.0, *[pytest.param(unit, marks=pytest.mark.slow) for unit in UNITS[1:-1]], *UNITS[:: len(UNITS) - 1]]
+)
 def test_dead_columns_come_back_exactly_from_model_and_archive(preprocessing, unit, tmp_path):
     if preprocessing == "unit-scale":
         preprocessing = (UnitScale(per_value=True),)

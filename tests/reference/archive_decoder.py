@@ -255,7 +255,7 @@ class Archive(NamedTuple):
 
 def open_archive(path: str | Path, known: int = 0) -> Archive:
     """Read the header, the trailer and the index that it points at."""
-    data = Path(path).read_bytes()
+    data: bytes = sibling("bisection_decoder").file_bytes(path)
     header = parse_header(data, known)
     data = without_unfinished_append(data, len(header.raw))
     index_offset, n_records = parse_trailer(data)
@@ -2175,7 +2175,7 @@ def model_of(header: Header, parts: dict[int, Part], golden: bytes | None) -> Mo
     network = None
     if NETWORK_PART in parts:
         settings, tensors, _ = parts[NETWORK_PART]
-        if settings.get("model") == "bytes":
+        if settings.get("model") in {"bytes", "bytes-2"}:
             network = sibling("bytes_decoder").Model(settings, tensors)
             return Model(header.shape, header.dtype, header.n_symbols, None, [], np.ones(()), np.ones(()), network)
         network = Network(settings, {f"causal.{name}": t for name, t in tensors.items()}, header.shape, header.dtype)

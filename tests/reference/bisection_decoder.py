@@ -16,7 +16,7 @@ MASK = (1 << 64) - 1
 TAIL = [round((1 << 30) / (1 + math.exp(i / 64))) for i in range(1281)]
 LOGIT = [round(256 * math.log((i + 0.5) / (4095.5 - i))) for i in range(4096)]
 FEATURES = {"tiling": 1, "max_error": 2, "field": 4, "parts": 8, "windows": 16, "decimals": 32, "readings": 256}
-FEATURES["exceptions"] = 512
+FEATURES |= {"exceptions": 512, "text": 64, "byte_model": 1024}
 
 
 def require(condition: bool, what: str) -> None:
@@ -229,11 +229,14 @@ def file_bytes(path: str | Path) -> bytes:
     if data[:12] != magic + b"\2\0\0\0":
         return data
     require(len(data) <= 1 << 20 and zlib.crc32(data[16:]) == int.from_bytes(data[12:16], "little"), "damaged")
-    require(data[16] == 0, "unknown flags")
+    flags = data[16]
+    require(flags in {0, 1, 3}, "unknown flags")
     numbers = Numbers(data[17:])
-    inflate = zlib.decompressobj(-15, zdict=dictionary())
+    inflate = zlib.decompressobj(-15, zdict=dictionary("series" if flags == 0 else "texts"))
     text = inflate.decompress(numbers.bytes(numbers.n(0, 1 << 20)))
     metadata = json.loads(text)
+    if flags == 3:
+        metadata["model"] = numbers.bytes(32).hex()
     features = sum(bit for name, bit in FEATURES.items() if metadata.get(name) is not None)
     text = json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode()
     header = magic + struct.pack("<HHII", 1, 0, features, len(text)) + text
@@ -246,23 +249,27 @@ def file_bytes(path: str | Path) -> bytes:
         return head + zlib.crc32(head).to_bytes(4, "little") + payload + crc
 
     while numbers.at < len(numbers.data):
-        kind, first, n = numbers.n(2, 5), n_records, 1
-        require(kind in {2, 5}, "a type that is not packed")
-        if kind == 5:
+        kind, parts, first, n = numbers.n(1, 5), 0, n_records, 1
+        require(kind in ({1, 2, 5} if flags else {2, 5}), "a type that is not packed")
+        coding = 5 if kind == 2 else 0
+        if flags:
+            coding, parts, first, n = (numbers.n(0, 1 << 32) for _ in range(4))
+        elif kind == 5:
             first, n = numbers.n(0, 255), numbers.n(0, (1 << 32) - 1)
         payload = numbers.bytes(numbers.n(0, 1 << 20))
-        entries += struct.pack("<QQIIB3x", len(made), first, n, zlib.crc32(payload), kind)
-        made += block(kind, 5 if kind == 2 else 0, first, n, payload)
-        n_records += kind == 2
+        entries += struct.pack("<QQIIBB2x", len(made), first, n, zlib.crc32(payload), kind, parts)
+        made += block(kind, coding, first, n, payload)
+        n_records += n if kind == 2 else 0
     trailer = struct.pack("<QQ", len(made), n_records)
     trailer += zlib.crc32(trailer).to_bytes(4, "little") + b"\xb7NRWend\n"
     return made + block(3, 0, n_records, len(entries) // 28, bytes(4) + entries) + trailer
 
 
-def dictionary() -> bytes:
-    """The dictionary of the page."""
+def dictionary(of: str) -> bytes:
+    """The dictionary of the page, of series or texts."""
     page = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
     section = page.split("\n## Packed archives\n")[1].split("\n## ")[0]
+    section = section.split(f"dictionary of {of} ")[1].split("The dictionary")[0]
     return "".join(re.findall(r"^    (.*)$", section, re.MULTILINE)).encode()
 
 

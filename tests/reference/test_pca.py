@@ -20,9 +20,7 @@ def components(mnist_images):
     return PrincipalComponents.fit(mnist_images[0], 128, seed=0)
 
 
-@pytest.mark.parametrize(
-    ("k", "published"), [(2, 43.65), (10, 26.71), (16, 21.06), (30, 13.87), (32, 13.19), (64, 7.09), (128, 3.30)]
-)
+@pytest.mark.parametrize(("k", "published"), [(2, 43.65), (10, 26.71), (32, 13.19), (128, 3.30)])
 def test_pca_of_mnist(k, published, components, mnist_images):
     test = mnist_images[1]
     pca = dataclasses.replace(components, components=components.components[:k])

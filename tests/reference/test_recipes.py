@@ -5,6 +5,8 @@ import torch
 
 import narrows
 
+SLOW = pytest.mark.slow
+
 # In full, on all 60,000 training images. The numbers beside them were measured with the originals' own programs.
 
 
@@ -82,8 +84,8 @@ def reach_in_seconds(name, few, *, n, n_test=1000, corrupted=False, **training):
     ("name", "n", "training", "metric", "at_most"),
     [
         ("deep-tied", 1500, {"epochs": 5, "batch_size": 16, "optimiser__learning_rate": 2e-3}, "sse_per_record", 26.0),
-        ("dense", 1500, {"epochs": 6, "batch_size": 16}, "cross_entropy_per_value", 0.155),
-        ("simple", 3000, {"epochs": 10, "batch_size": 32}, "cross_entropy_per_value", 0.13),
+        pytest.param("dense", 1500, {"epochs": 6, "batch_size": 16}, "cross_entropy_per_value", 0.155, marks=SLOW),
+        pytest.param("simple", 3000, {"epochs": 10, "batch_size": 32}, "cross_entropy_per_value", 0.13, marks=SLOW),
         ("auto", 1500, {"epochs": 5}, "sse_per_record", 10.0),  # PCA of all 60,000 images: 13.19
     ],
 )
@@ -99,6 +101,7 @@ def test_conv_beats_vanilla_at_the_same_code_size_in_seconds(few):
     assert conv < 0.95 * vanilla
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("chain_only")
 def test_conv_denoising_in_seconds(few):
     got = reach_in_seconds("conv-denoising", few, n=400, n_test=100, corrupted=True, epochs=3, batch_size=4)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import narrows
 from narrows.archive import TableArchive, inspect, open_archive, recover, verify
+from narrows.archive.column_bytes import column_bytes
 from narrows.archive.layout import parse_header, size_of_header
 from narrows.archive.table_training import train_table
 from narrows.data.tables.opening import open_csv
@@ -114,7 +115,9 @@ def test_the_command_takes_one_step(small, narrows_call, tmp_path):
     assert made["kinds"] == {"id": "integer", "country": "category", "price": "decimal"}
     assert narrows_call("restore", tmp_path / "x.narrows", "-o", "-") == small.read_text()
     columns = json.loads(narrows_call("info", tmp_path / "x.narrows", "--json"))["columns"]
+    n_bytes = columns[2].pop("bytes")
     assert columns[2] == {"name": "price", "kind": "decimal", "nulls": 3, "distinct": 28, "low": "0.36", "high": "9.99"}
+    assert n_bytes > 0
 
 
 def test_info_lists_the_columns(archive, narrows_call):
@@ -123,6 +126,24 @@ def test_info_lists_the_columns(archive, narrows_call):
     assert "byte for byte" in shown
     assert "160 rows" in narrows_call("verify", archive)
     assert "160 rows of 7 columns" in narrows_call("list", archive)
+
+
+def test_bytes_of_columns_add_up(archive, narrows_call, tmp_path):
+    """Values add up to the groups, and dictionaries to those of the model."""
+    with open_archive(archive) as opened:
+        n_bytes = inspect(archive).records_bytes
+        sizes = column_bytes(opened, n_bytes, is_inside=True)
+        texts = opened.table.coder.texts[5].to_bytes()
+        assert (sizes.n_measured, sizes.n_groups, sizes.rows.sum()) == (4, 5, n_bytes)
+        assert sizes.dictionaries.sum() == len(opened.table.dictionaries) + len(texts)
+        noted = dict(zip(opened.columns, sizes.bytes, strict=True))
+        assert noted["note"] == max(sizes.bytes)
+        assert noted["id"] + noted["amount"] < noted["price"]  # a counter, and remainders
+        damaged = bytearray(archive.read_bytes())
+        damaged[int(opened._index.offsets[0]) + 60] ^= 1
+    assert "estimated from 4 groups" in narrows_call("info", archive)
+    (tmp_path / "x.narrows").write_bytes(damaged)
+    assert "a group of rows is damaged" in narrows_call("info", tmp_path / "x.narrows")
 
 
 def test_kinds_of_columns_can_be_given(small, narrows_call, tmp_path):
@@ -226,7 +247,7 @@ def test_bounds_are_for_columns_of_numbers(small, narrows_call, tmp_path):
     assert "within price=1" in narrows_call(*call, "price=1")
 
 
-@pytest.mark.parametrize("n", [10, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [12, pytest.param(150, marks=pytest.mark.slow)])
 def test_damaged_and_forged_archives_restore_what_is_right_or_fail_by_name(n):
     place = Path(__file__).parents[1] / "archive" / "fuzz_tables.py"
     spec = importlib.util.spec_from_file_location("fuzz_tables", place)

@@ -10,7 +10,8 @@ import torch
 import narrows
 from narrows.errors import DataError, DataWarning, InvalidParameterError, UnknownNameError
 from narrows.likelihoods import Columns
-from narrows.model.columns import cell_log_probs, sample_rows
+from narrows.model.columns import sample_rows
+from narrows.model.inference import value_costs
 from narrows.numerics.absent import ABSENT
 
 
@@ -94,7 +95,7 @@ def test_a_model_knows_its_columns_and_beats_each_alone(model, folder):
 
 def test_missing_cells_count_neither_as_values_nor_in_the_loss(model, folder):
     values = model.records_of(folder / "test.csv").values
-    nats = cell_log_probs(model.chain_, values)
+    nats = value_costs(model.chain_, values)
     assert not nats[np.isnan(values)].any()
     assert nats[~np.isnan(values)].all()
 

@@ -4,13 +4,16 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from sklearn.manifold import trustworthiness as trustworthiness_of_sklearn
 from sklearn.neighbors import KNeighborsClassifier
 
 import narrows
 import narrows.data
+from narrows import Autoencoder, Training
 from narrows.data import Source
 from narrows.errors import DataError, InvalidParameterError, MissingPackageError, ShapeMismatchError
+from narrows.networks import Dense
 from narrows.numerics.neighbourhoods import neighbour_accuracy, trustworthiness
 from narrows.uses import map_records
 from narrows.uses.projections import project
@@ -66,6 +69,22 @@ def test_wide_codes_are_projected_beside_pca_of_the_records(found, model):
     np.testing.assert_allclose(codes.points.var(0, ddof=1), variances, rtol=1e-4)
     assert pca.accuracy == neighbour_accuracy(pca.points, test.labels)
     assert 0.7 < pca.trustworthiness < 1
+
+
+def test_numbers_of_a_code_count_by_how_much_they_change_the_record_whatever_their_scale(rng):
+    labels = np.arange(200) % 3
+    x = Source(rng.normal(size=(200, 6)) + 6 * np.eye(6)[labels], labels)
+    training = Training(epochs=30, validation=0)
+    network, training = Dense(widths=()), Training(epochs=30, validation=0)
+    model = Autoencoder(4, network=network, training=training, artefacts=(), random_state=0).fit(x)
+    before = map_records(model, x).views[0].accuracy
+    (encoder, bias), (decoder, _) = model.chain_.encoder.parameters(), model.chain_.decoder.parameters()
+    with torch.no_grad():  # the same records by a code whose first number is a thousand times as large
+        encoder[0] *= 1000
+        bias[0] *= 1000
+        decoder[:, 0] /= 1000
+    assert map_records(model, x).views[0].accuracy == pytest.approx(before, abs=0.02)
+    assert before > 0.9
 
 
 def test_a_code_of_two_numbers_is_the_map_itself(rng):

@@ -2,17 +2,21 @@
 
 import numpy as np
 import pytest
+import torch
 
 import narrows
 import narrows.data
 from narrows import Autoencoder, Training, errors
 from narrows.data import Source
+from narrows.evaluation.neighbours import draw_neighbours
 from narrows.model.artefacts import SearchMetric
+from narrows.model.precision import copied_in_float64
 from narrows.networks import Dense
 from narrows.numerics.nearest import Points
 from narrows.uses import SearchIndex
 from narrows.uses.search.approximate import Graph
 from narrows.uses.search.queries import hide_values
+from narrows.uses.search.results import Found
 
 
 def by_hand(points, queries, k):
@@ -138,6 +142,28 @@ def test_a_batch_finds_what_its_queries_find_alone(index, queries):
         np.testing.assert_array_equal(alone[1][0], together[1][one])
 
 
+def test_the_weights_are_copied_once_for_all_queries(source, model, queries, monkeypatch):
+    index, copies = SearchIndex.build(source, model), []
+    copied = copied_in_float64
+    monkeypatch.setattr(
+        "narrows.uses.search.index.copied_in_float64", lambda chain: copies.append(copied(chain)) or copies[0]
+    )
+    for one in range(3):
+        index.query(queries.values[one : one + 1])
+        index.query(queries.values[one : one + 1], denoise=True)
+    assert len(copies) == 1
+    assert copies[0].dtype == torch.float64
+
+
+def test_a_model_that_was_changed_since_is_refused(source, queries):
+    changed = small().fit(source)
+    index = SearchIndex.build(source, changed)
+    with torch.no_grad():
+        next(changed.chain_.parameters()).add_(1)
+    with pytest.raises(errors.WrongModelError, match="Give the model that it was made with"):
+        index.query(queries)
+
+
 def test_a_record_of_the_index_finds_itself_first(index):
     distances, indices = index.query_items([17, 3], 2)
     assert indices[:, 0].tolist() == [17, 3]
@@ -247,6 +273,15 @@ def test_every_kind_of_record_and_code_is_searched(kind, rng, tmp_path):
     if kind == "text":
         assert loaded.items.names == tuple(data)
         assert [data[i] for i in indices[:, 0]] == data
+
+
+def test_queries_with_missing_values_are_drawn(rng, coarse_pictures):
+    x = rng.normal(size=(40, 6))
+    x[::3, 2] = np.nan
+    index = SearchIndex.build(x, small(fill_value=np.nan).fit(x))
+    distances, indices = index.query(x[:2], 3)
+    figure = draw_neighbours(index, Found(["a", "b"], distances, indices, index.items), x[:2])
+    assert figure.axes
 
 
 def test_a_graph_finds_nearly_the_same_with_exact_distances(source, model, queries, tmp_path):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec.columns.coder import decode_rows, encode_rows
+from narrows.codec.columns.coder import Table, decode_rows, encode_rows, measure_rows
 from narrows.codec.columns.contract import Column, Ids, Numbers, Texts
 from narrows.codec.columns.fitting.fit import fit_plans
 from narrows.codec.columns.groups import Escapes, check_columns, columns_of, filled, matrix_of, numbers_of
@@ -114,11 +114,28 @@ class ColumnsModel:
         parts = [pack_signed_numbers(escapes.numbers), pack_number(len(coded)), coded]
         for column, model, found in zip(columns, self.texts, numbers, strict=True):
             if model and isinstance(column, Texts):
-                is_other = found == len(model.words)
-                if column.missing is not None:
-                    is_other &= ~column.missing
-                parts.append(model.encode([column.values[i] for i in np.flatnonzero(is_other)]))
+                parts.append(model.encode(self._others(column, found, model)))
         return b"".join(parts)
+
+    def bytes_of_columns(self, columns: Sequence[Column]) -> NDArray[np.float64]:
+        """Return about how many bytes each column of a group of rows takes (number of columns,)."""
+        numbers = numbers_of(columns, self.texts)
+        values = matrix_of(self.schemas, columns, numbers, check_columns(self.schemas, columns), Escapes())
+        bits = np.zeros(len(self.order))
+        bits[self.order] = measure_rows(self._layout, self.bits, Table.of(np.ascontiguousarray(values[:, self.order])))
+        starts = np.cumsum([0, *(schema.n_streams for schema in self.schemas)])[:-1]
+        found: NDArray[np.float64] = np.add.reduceat(bits, starts) / 8
+        for k, (column, model) in enumerate(zip(columns, self.texts, strict=True)):
+            if model and isinstance(column, Texts):
+                found[k] += len(model.encode(self._others(column, numbers[k], model)))
+        return found
+
+    def _others(self, column: Texts, numbers: NDArray[np.int64], model: TextModel) -> list[bytes]:
+        """Return the texts that are no words."""
+        is_other = numbers == len(model.words)
+        if column.missing is not None:
+            is_other &= ~column.missing
+        return [column.values[i] for i in np.flatnonzero(is_other)]
 
     def decode(self, data: bytes, n: int) -> list[Column]:
         """Return the n rows of a group. CorruptArchiveError: the bytes are damaged."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from narrows.codec.fields.leb128 import NumberReader, pack_number, pack_signed
 from narrows.errors import CorruptArchiveError
 
@@ -11,6 +14,7 @@ __all__ = ["pack_bytes", "pack_signed_numbers", "take_bytes", "take_signed_numbe
 
 _LEVEL, _PLAIN, _ZSTANDARD = 19, 0, 1
 _MOST_BYTES = 1 << 30
+_DIGITS_OF_63_BITS = 9
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
 
 
@@ -62,8 +66,27 @@ def take_signed_numbers(reader: NumberReader, most: int, lowest: int = _LOWEST, 
         If they are damaged.
     """
     n = reader.number(0, most)
-    inner = NumberReader(take_bytes(reader, 10 * n))
+    data = take_bytes(reader, 10 * n)
+    if (found := _all_signed(data, n)) is not None and (not n or (found.min() >= lowest and found.max() <= highest)):
+        whole: list[int] = found.tolist()
+        return whole
+    inner = NumberReader(data)
     numbers = [inner.signed(lowest, highest) for _ in range(n)]
     if inner.rest:
         raise CorruptArchiveError(f"{n:,} numbers are followed by {len(inner.rest):,} bytes too many.")
     return numbers
+
+
+def _all_signed(data: bytes, n: int) -> NDArray[np.int64] | None:
+    """Return the n numbers of `pack_signed` in data; None if there are others, or some have more than 63 bits."""
+    digits = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero(digits < 128) + 1
+    if len(ends) != n or (n and ends[-1] != len(digits)):
+        return None
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.int64) if n else ends
+    lengths = ends - starts
+    if not n or lengths.max() > _DIGITS_OF_63_BITS:
+        return None if len(digits) else np.zeros(0, np.int64)
+    places = np.arange(len(digits)) - np.repeat(starts, lengths)
+    found = np.add.reduceat((digits & 127).astype(np.int64) << 7 * places, starts)
+    return found >> 1 ^ -(found & 1)

@@ -19,9 +19,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from narrows.codec.columns.packing import pack_signed_numbers, take_signed_numbers
 from narrows.codec.columns.plan import MOST_CONTEXTS, ColumnPlan, Feature, Kind, Lookup, Term
@@ -35,6 +36,7 @@ MOST_COLUMNS = 1 << 17
 MOST_KEYS = 1 << 20
 MOST_RATE = 1 << 11
 _MOST_NUMBERS = 1 << 26
+_FAR = 1 << 62
 _MOST_TERMS, _MOST_FEATURES, _MOST_LAG, _MOST_SHIFT = 64, 8, 16, 62
 
 
@@ -83,13 +85,10 @@ def take_lookups(reader: NumberReader, plans: Sequence[ColumnPlan]) -> list[Colu
     numbers, found = _Numbers(take_signed_numbers(reader, _MOST_NUMBERS)), list(plans)
     for _ in range(numbers.one(1, len(plans))):
         k = numbers.one(1, len(plans) - 1)
-        column, n, key = numbers.one(0, k - 1), numbers.one(1, MOST_KEYS), 0
-        keys = []
-        for i in range(n):
-            key += numbers.one(1, 1 << 62) if i else numbers.signed()
-            keys.append(min(key, (1 << 63) - 1))
-        values = [numbers.signed() for _ in range(n)]
-        found[k] = replace(found[k], lookup=Lookup(column, np.array(keys, np.int64), np.array(values, np.int64)))
+        column, n = numbers.one(0, k - 1), numbers.one(1, MOST_KEYS)
+        keys = accumulate([numbers.signed(), *numbers.some(n - 1, 1, 1 << 62).tolist()])
+        known = np.array([min(key, (1 << 63) - 1) for key in keys], np.int64)
+        found[k] = replace(found[k], lookup=Lookup(column, known, numbers.some(n, -(1 << 62), 1 << 62)))
     numbers.finish()
     return found
 
@@ -109,6 +108,13 @@ class _Numbers:
 
     def signed(self) -> int:
         return self.one(-(1 << 62), 1 << 62)
+
+    def some(self, n: int, lowest: int, highest: int) -> NDArray[np.int64]:
+        found = np.array(self._numbers[self._at : self._at + n], np.int64)
+        self._at += n
+        if len(found) != n or (n and not (lowest <= found.min() and found.max() <= highest)):
+            raise CorruptArchiveError(f"A plan of columns is damaged: a number is not in {lowest:,} to {highest:,}.")
+        return found
 
     def finish(self) -> None:
         if self._at != len(self._numbers):
@@ -170,12 +176,11 @@ def _feature(k: int, n: int, head: _Numbers) -> Feature:
 
 
 def _leaves(n: int, gaps: _Numbers, widths: _Numbers, weights: _Numbers) -> Leaves:
-    starts, sizes, end = [], [], 0
-    for i in range(n):
-        starts.append(end + (gaps.one(0, 1 << 62) if i else gaps.signed()))
-        sizes.append(1 + widths.one(0, (1 << 32) - 1))
-        end = starts[-1] + sizes[-1]
-        if end > 1 << 62:
-            raise CorruptArchiveError("A plan of columns is damaged: its leaves are too wide.")
-    found = [weights.one(0, MOST_WEIGHT) for _ in range(n)]
-    return Leaves(np.array(starts, np.int64), np.array(sizes, np.int64), np.array(found, np.uint8))
+    first, others = gaps.signed(), gaps.some(n - 1, 0, 1 << 62)
+    sizes = 1 + widths.some(n, 0, (1 << 32) - 1)
+    if sizes.sum() + others.astype(np.float64).sum() > _FAR:  # sums of 64 bits might wrap
+        raise CorruptArchiveError("A plan of columns is damaged: its leaves are too wide.")
+    ends = first + np.cumsum(np.concatenate([sizes[:1], others + sizes[1:]]))
+    if ends[-1] > 1 << 62:
+        raise CorruptArchiveError("A plan of columns is damaged: its leaves are too wide.")
+    return Leaves(ends - sizes, sizes, weights.some(n, 0, MOST_WEIGHT).astype(np.uint8))

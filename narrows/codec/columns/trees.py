@@ -9,6 +9,7 @@ levels of nodes are a *block*: a node has the cell 1 at the top of its block, an
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,15 +73,15 @@ class Leaves:
 def nodes_of(leaves: Leaves) -> NDArray[np.int64]:
     """Return the nodes (n - 1, 5): split, left, right, block and cell. A child below 0 is the leaf -1 - child."""
     n = len(leaves.weights)
-    total = np.concatenate([[0], np.cumsum(np.int64(1) << leaves.weights.astype(np.int64))])
-    nodes = np.zeros((max(n - 1, 0), 5), np.int64)
+    total = [0, *np.cumsum(np.int64(1) << leaves.weights.astype(np.int64)).tolist()]
+    starts, nodes = leaves.starts.tolist(), list[tuple[int, int, int, int, int]]()
     waiting, n_blocks = [(0, n, 0, 1)] if n > 1 else [], 1
-    for at, (first, last, block, cell) in enumerate(waiting):
+    for first, last, block, cell in waiting:
         twice = total[first] + total[last]
-        k = int(np.searchsorted(2 * total[first + 1 : last - 1], twice)) + first + 1
+        k = bisect_left(total, twice + 1 >> 1, first + 1, last - 1)
         if k > first + 1 and twice - 2 * total[k - 1] <= 2 * total[k] - twice:
             k -= 1
-        children = []
+        children = list[int]()
         for side, (a, b) in enumerate(((first, k), (k, last))):
             if b - a == 1:
                 children.append(-1 - a)
@@ -91,5 +92,5 @@ def nodes_of(leaves: Leaves) -> NDArray[np.int64]:
                 place, n_blocks = (n_blocks, 1), n_blocks + 1
             children.append(len(waiting))
             waiting.append((a, b, *place))
-        nodes[at] = leaves.starts[k], *children, block, cell
-    return nodes
+        nodes.append((starts[k], *children, block, cell))
+    return np.array(nodes, np.int64).reshape(-1, 5)

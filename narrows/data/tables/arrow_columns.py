@@ -24,7 +24,7 @@ from narrows.data.tables.rules import (
     ordered,
     unordered,
 )
-from narrows.errors import DataError
+from narrows.errors import DataError, InvalidParameterError
 from narrows.records.columns import Ids, Numbers, Texts
 
 __all__ = ["decode_column", "encode_column", "rule_of"]
@@ -37,7 +37,7 @@ _MOST_32 = (1 << 31) - 1
 _LEAST_REPEATS, _FEW = 3, 64
 
 
-def rule_of(name: str, column: Any) -> Rule:
+def rule_of(name: str, column: Any, asked: str | None = None) -> Rule:
     """Return the rule of a column.
 
     Parameters
@@ -46,15 +46,21 @@ def rule_of(name: str, column: Any) -> Rule:
         Its name, for messages.
     column : pyarrow.Array
         Its values.
+    asked : str, optional
+        What it has, if it is not to be found.
 
     Raises
     ------
     DataError
         If its type holds no single numbers or texts.
+    InvalidParameterError
+        If its type is not one of what it is said to have.
     """
     import pyarrow as pa
 
     kind = column.type
+    if asked is not None:
+        return _as_asked(name, column, asked)
     if pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
         raise DataError(
             f"The column {name!r} has categories of {kind.value_type}. Categories must be texts: convert it."
@@ -65,6 +71,27 @@ def rule_of(name: str, column: Any) -> Rule:
     raise DataError(
         f"The column {name!r} has the type {kind}. A table has numbers, booleans, dates, times, texts and categories: "
         "convert it, or leave it out."
+    )
+
+
+def _as_asked(name: str, column: Any, asked: str) -> Rule:
+    """Return the rule of a column that is said to have something."""
+    import pyarrow as pa
+
+    rule, kind = rule_of(name, column), column.type
+    if asked == rule.kind:
+        return rule
+    if asked == "float" and pa.types.is_floating(kind):
+        return FloatRule(kind="float")
+    if asked in {"text", "identifier"} and _is_text(kind):
+        return TextRule(kind=asked)
+    if asked == "category" and _is_text(kind):
+        words = sorted(_bytes_of(column.unique().drop_null()))
+        if len(words) <= MOST_CATEGORIES:
+            return CategoryRule(kind="category", dictionary=words)
+    raise InvalidParameterError(
+        f"The column {name!r} has the type {kind}, and so the kind {rule.kind}. 'columns' (--columns) cannot make it "
+        f"{asked}: convert it, or leave it out ({name}:skip)."
     )
 
 

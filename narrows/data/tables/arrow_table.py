@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from narrows.data.source import check_limit
 from narrows.data.tables.arrow_columns import decode_column, encode_column, rule_of
 from narrows.data.tables.arrow_package import arrow_package
 from narrows.data.tables.form import Facts, Form, Group, TableSource
+from narrows.data.tables.inference import SKIP, check_kinds
 from narrows.data.tables.rules import Rule
 from narrows.errors import DataError
 from narrows.records.columns import Texts
@@ -118,23 +119,45 @@ class ArrowSource(TableSource):
             yield self.form.encode(self.table.slice(start, size))
 
 
-def source_of_arrow(table: Any, name: str, kind: str = "arrow", limit: int | None = None) -> ArrowSource:
+def source_of_arrow(
+    table: Any, name: str, kind: str = "arrow", limit: int | None = None, kinds: Mapping[str, str] | None = None
+) -> ArrowSource:
     """Return a `pyarrow.Table`, or its first rows up to a limit, as a table to compress.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+    name : str
+        Its name in messages.
+    kind : str
+        The format that it was read from.
+    limit : int, optional
+        Only the first rows up to this number.
+    kinds : dict of str to str, optional
+        What columns have, by their names: ``skip`` to leave them out; ``category``, ``text`` or ``identifier`` for
+        columns of texts, and ``float`` for floats. By default, and for all others, their types say it.
 
     Raises
     ------
     DataError
         If it has no rows or columns, two columns of one name, or a column of a type that holds no single values.
+    UnknownNameError, InvalidParameterError
+        If ``kinds`` has no name of a column, or what its type cannot be.
     """
-    names = tuple(table.column_names)
+    kinds, names = kinds or {}, tuple(table.column_names)
     if not table.num_rows or not names:
         raise DataError(f"{name} has {table.num_rows:,} rows and {len(names):,} columns. A table needs both.")
     repeated = next((one for place, one in enumerate(names) if one in names[:place]), None)
     if repeated is not None:
         raise DataError(f"{name} has more than one column named {repeated!r}. Rename them.")
+    check_kinds(kinds, names, name)
+    skipped = tuple(one for one in names if kinds.get(one) == SKIP)
+    if skipped:
+        table = table.drop_columns(list(skipped))
+        names = tuple(table.column_names)
     table = (table if limit is None else table.slice(0, check_limit(limit))).unify_dictionaries()
     columns = [_one(table.column(number)) for number in range(len(names))]
-    rules = tuple(rule_of(one, column) for one, column in zip(names, columns, strict=True))
+    rules = tuple(rule_of(one, column, kinds.get(one)) for one, column in zip(names, columns, strict=True))
     facts = [Facts(column.null_count, len(column.unique())) for column in columns]
     form = ArrowForm(table.schema.serialize().to_pybytes(), names, rules)
-    return ArrowSource(name, form, table.num_rows, table.nbytes, facts, table=table, format=kind)
+    return ArrowSource(name, form, table.num_rows, table.nbytes, facts, skipped=skipped, table=table, format=kind)

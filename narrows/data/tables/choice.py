@@ -66,11 +66,11 @@ def open_table(
     if isinstance(data, TableSource):
         return data
     if is_frame(data) or type(data).__module__.startswith("pyarrow"):
-        return source_of_arrow(arrow_of_frame(data), "data frame", "frame", limit)
+        return source_of_arrow(arrow_of_frame(data), "data frame", "frame", limit, parse_kinds(columns))
     if not isinstance(data, str | os.PathLike) or not (any_name or is_table_file(data)):
         return None
     if is_arrow_file(data):
-        return source_of_arrow(read_arrow(data, str(data)), str(data), "parquet", limit)
+        return source_of_arrow(read_arrow(data, str(data)), str(data), "parquet", limit, parse_kinds(columns))
     with spooled_standard_input() if is_pipe(data) else nullcontext(data) as path:
         return open_csv(path, str(path), kinds=parse_kinds(columns), **options)
 

@@ -14,11 +14,11 @@ from narrows.data.tables.cells import Cells
 from narrows.data.tables.csv_values import arrow_values, python_values
 from narrows.data.tables.dialect import Dialect
 from narrows.data.tables.form import Facts, Form, Group, TableSource
-from narrows.data.tables.inference import Findings
+from narrows.data.tables.inference import SKIP, Findings
 from narrows.data.tables.kernels import Bytes
 from narrows.data.tables.rows import Rows, find_rows
 from narrows.data.tables.rules import Rule
-from narrows.errors import DataError
+from narrows.errors import DataError, InvalidParameterError
 
 __all__ = ["CsvForm", "CsvSource", "join_cells", "read_as", "read_table"]
 
@@ -108,13 +108,26 @@ def join_cells(columns: list[Cells], delimiter: int, newline: bytes) -> Bytes:
 
 @dataclass(eq=False)
 class CsvSource(TableSource):
-    """A table in a file of text, whose bytes are ``data``."""
+    """A table in a file of text.
+
+    Attributes
+    ----------
+    data : ndarray of uint8
+        The bytes of the file.
+    whole : Dialect or None
+        That of the file, if columns are left out.
+    kept : tuple of int
+        The columns of the file that the table has, if some are left out.
+    """
 
     form: CsvForm
     data: Bytes = None  # type: ignore[assignment]
+    whole: Dialect | None = None
+    kept: tuple[int, ...] = ()
 
     def groups(self, size: int) -> Iterator[Group]:
-        for rows in _pieces(self.data, self.form.dialect, self.name, multiple=size):
+        for found in _pieces(self.data, self.whole or self.form.dialect, self.name, multiple=size):
+            rows = found if self.whole is None else found.of(self.kept)
             for start in range(0, len(rows), size):
                 yield self.form.encode(rows.take(start, min(start + size, len(rows))))
 
@@ -173,7 +186,7 @@ def read_table(data: Bytes, source: str, dialect: Dialect, kinds: Mapping[str, s
         Its name in messages.
     dialect : Dialect
     kinds : dict of str to str
-        What columns have, if it is not to be found: one of `inference.KINDS`, by name.
+        What columns have, if it is not to be found: one of `inference.KINDS`, or ``skip``, by name.
 
     Raises
     ------
@@ -181,18 +194,36 @@ def read_table(data: Bytes, source: str, dialect: Dialect, kinds: Mapping[str, s
         As `find_rows`.
     DataError
         If there are no rows.
+    InvalidParameterError
+        If a column does not have what it is said to have.
     """
-    found = [Findings(dialect.quote) for _ in dialect.names]
-    n_rows = 0
+    kept = tuple(place for place, name in enumerate(dialect.names) if kinds.get(name) != SKIP)
+    part = dialect.of(kept)
+    found = [Findings(dialect.quote) for _ in kept]
+    n_rows, n_bytes = 0, len(part.head) + len(part.tail) - (len(part.newline) if part.open_end else 0)
     for rows in _pieces(data, dialect, source):
         n_rows += len(rows)
-        for number, one in enumerate(found):
-            one.add(rows.column(number))
+        for place, one in zip(kept, found, strict=True):
+            cells = rows.column(place)
+            n_bytes += int(cells.lengths.sum())
+            one.add(cells)
     if not n_rows:
         raise DataError(f"{source} has no rows below the names of its columns.")
-    rules = tuple(one.rule(kinds.get(name)) for name, one in zip(dialect.names, found, strict=True))
+    n_bytes += n_rows * (len(kept) - 1 + len(part.newline))
+    rules = tuple(_rule(one, name, kinds.get(name)) for name, one in zip(part.names, found, strict=True))
     facts = [
         Facts(0 if rule.null is None else one.nulls[rule.null], None if one.counts is None else len(one.counts))
         for rule, one in zip(rules, found, strict=True)
     ]
-    return CsvSource(source, CsvForm(dialect, rules), n_rows, len(data), facts, data=data)
+    form = CsvForm(part, rules)
+    if len(kept) == len(dialect.names):
+        return CsvSource(source, form, n_rows, len(data), facts, data=data)
+    skipped = tuple(name for name in dialect.names if name not in part.names)
+    return CsvSource(source, form, n_rows, n_bytes, facts, skipped=skipped, data=data, whole=dialect, kept=kept)
+
+
+def _rule(found: Findings, name: str, kind: str | None) -> Rule:
+    try:
+        return found.rule(kind)
+    except InvalidParameterError as error:
+        raise InvalidParameterError(str(error).replace("A column", f"The column {name!r}", 1)) from None

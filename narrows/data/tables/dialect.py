@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -62,6 +63,16 @@ class Dialect:
     def shown(self, text: bytes) -> str:
         """Return a cell as a text, without its quotes."""
         return unquoted(text, self.quote).decode(self.encoding, "replace")
+
+    def of(self, columns: Sequence[int]) -> Self:
+        """Return the dialect of a file with some of the columns."""
+        bom, newline = self.head[: len(BOM)] if self.head.startswith(BOM) else b"", self.newline
+        head = bom
+        if len(self.head) > len(bom):
+            cells = split_row(self.head, len(bom), self)[0]
+            end = newline if self.head.endswith(b"\n") else b""
+            head += bytes([self.delimiter]).join(cells[column] for column in columns) + end
+        return replace(self, head=head, names=tuple(self.names[column] for column in columns))
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the names as JSON values."""

@@ -148,6 +148,8 @@ class TableSource(ABC):
     warnings : list of DataWarning
     bounds : dict of str to str
         Bounds on the errors of columns, by their names; see `narrows.data.tables.bounds`.
+    skipped : tuple of str
+        The names of the columns that are left out.
     """
 
     name: str
@@ -157,6 +159,13 @@ class TableSource(ABC):
     facts: list[Facts] = field(default_factory=list)
     warnings: list[DataWarning] = field(default_factory=list)
     bounds: dict[str, str] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.skipped:
+            some = ", ".join(map(repr, self.skipped[:5])) + (", …" if len(self.skipped) > 5 else "")
+            text = f"Of {self.name}, these columns are left out, and do not come back: {some}."
+            self.warnings.append(DataWarning(text, kind="skipped-columns", count=len(self.skipped)))
 
     @property
     def kind(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,18 @@ from narrows.data.tables import kernels
 from narrows.data.tables.cells import Cells, without_quotes
 from narrows.data.tables.moments import MomentRule, patterns_of
 from narrows.data.tables.rules import CategoryRule, FloatRule, NumberRule, Rule, TextRule
+from narrows.errors import InvalidParameterError, UnknownNameError
 
-__all__ = ["KINDS", "MOST_CATEGORIES", "Findings"]
+__all__ = ["KINDS", "MOST_CATEGORIES", "SKIP", "Findings", "check_kinds"]
 
 MOST_CATEGORIES = 1 << 16
 """The largest number of categories of a column."""
 
 KINDS = ("integer", "decimal", "float", "boolean", "date", "time", "datetime", "category", "identifier", "text")
 """What a column may have."""
+
+SKIP = "skip"
+"""What a column is said to have that is left out."""
 
 _BOOLEANS = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"})
 _NULLS = {text.encode() for text in MISSING} | {b'""', b'"NA"', b"?", b"-", b"\\N", b"NAN", b"NaT"}
@@ -32,6 +37,21 @@ _MOST_CATEGORY_BYTES = 1 << 22
 _TRIED = 4096  # cells that dates and floats are tried on
 _POWERS = 10 ** np.arange(kernels.MOST_DIGITS + 1, dtype=np.int64)
 _FITS = 1 << 62
+
+
+def check_kinds(kinds: Mapping[str, str], names: Sequence[str], source: str) -> None:
+    """Check that what columns have is said of columns that there are, and that not all of them are left out.
+
+    Raises
+    ------
+    UnknownNameError, InvalidParameterError
+        If not.
+    """
+    for column in kinds:
+        if column not in names:
+            raise UnknownNameError(f"column of {source}", column, names)
+    if all(kinds.get(name) == SKIP for name in names):
+        raise InvalidParameterError(f"All columns of {source} are to be left out by 'columns' (--columns). Keep one.")
 
 
 class Findings:
@@ -104,6 +124,11 @@ class Findings:
         ----------
         kind : str, optional
             One of `KINDS`, if it is given; otherwise it is found.
+
+        Raises
+        ------
+        InvalidParameterError
+            If no cell is of this kind.
         """
         if not self.n:
             return TextRule(kind=kind or "text")
@@ -157,17 +182,19 @@ class Findings:
             return None
         return NumberRule(kind="integer", width=length, **shared)
 
-    def _moment(self, null: bytes | None, *, quoted: bool) -> Rule | None:
-        """Return the rule of dates or times, if nearly all cells are some of one pattern."""
+    def _moment(self, null: bytes | None, *, quoted: bool, asked: str | None = None) -> Rule | None:
+        """Return the rule of dates or times, if nearly all cells are some of one pattern; if asked for, some."""
         cells = self._tried(null)
         inner = without_quotes(cells, self.quote)[0] if quoted else cells
         if not len(inner):
             return None
         patterns = {pattern for text in inner.take(_spread(len(inner), 16)).texts() for pattern in patterns_of(text)}
-        best, fewest = None, len(cells) * _MOST_WRONG
+        best, fewest = None, len(cells) * (_MOST_WRONG if asked is None else 1)
         for pattern in sorted(patterns):
             has_date, has_time = "Y" in pattern, "H" in pattern
             kind = "datetime" if has_date and has_time else "date" if has_date else "time"
+            if asked not in {None, kind}:
+                continue
             rule = MomentRule(kind=kind, pattern=pattern, null=null, quoted=quoted)
             n_wrong = len(rule.encode(cells, self.quote).rows)
             if n_wrong < fewest or (n_wrong == 0 and best is None):
@@ -213,7 +240,7 @@ class Findings:
         return bool(some) and sum(b" " in text.strip(b'"') for text in some) < len(some) / 4
 
     def _as_asked(self, kind: str, found: dict[str, Rule]) -> Rule:
-        """Return a rule of a kind that was not found."""
+        """Return a rule of a kind that was not found; raises InvalidParameterError if there is none."""
         if kind in {"text", "identifier"}:
             rule = next(rule for rule in found.values() if isinstance(rule, TextRule))
             return TextRule(kind=kind, null=rule.null, quoted=rule.quoted)
@@ -225,7 +252,14 @@ class Findings:
         if kind in {"integer", "decimal"}:
             used = np.flatnonzero(self.by_digits) if kind == "decimal" else np.zeros(1, np.int64)
             return NumberRule(digits=int(used[-1]) if len(used) else 0, **shared)
-        return next(iter(found.values()))
+        moment = self._moment(shared["null"], quoted=shared["quoted"], asked=kind)
+        if moment is not None:
+            return moment
+        first = next((text.decode("latin-1") for text in self.some if text), "")
+        raise InvalidParameterError(
+            f"A column cannot be {kind} (--columns): it has texts such as {first!r:.60}. By itself it is "
+            f"{next(iter(found))}."
+        )
 
 
 def _spread(n: int, most: int) -> npt.NDArray[np.int64]:

@@ -19,10 +19,10 @@ import zstandard
 from narrows.data.source import check_limit
 from narrows.data.tables.csv_table import CsvForm, CsvSource, read_as, read_table
 from narrows.data.tables.dialect import Dialect, sniff
-from narrows.data.tables.inference import KINDS
+from narrows.data.tables.inference import KINDS, SKIP, check_kinds
 from narrows.data.tables.kernels import Bytes
 from narrows.data.tables.rows import OtherNewlineError, find_rows
-from narrows.errors import CorruptFileError, InvalidParameterError, UnknownNameError
+from narrows.errors import CorruptFileError, InvalidParameterError
 from narrows.io.files import as_path
 from narrows.io.pipes import scratch_folder
 
@@ -55,7 +55,8 @@ def open_csv(
     header : bool, optional
         Whether the first line has the names of the columns; by default it has, unless all its cells are numbers.
     kinds : dict of str to str, optional
-        What columns have, by their names: one of `inference.KINDS`. By default it is found.
+        What columns have, by their names: one of `inference.KINDS`, or ``skip`` to leave them out. By default it is
+        found.
     limit : int, optional
         Only the first rows up to this number.
 
@@ -65,12 +66,12 @@ def open_csv(
         If it holds no table; names the line.
     UnknownNameError
         If ``kinds`` has no name of a column.
+    InvalidParameterError
+        If all columns are left out.
     """
     source = os.fspath(path) if name is None else name
     data, dialect = _sniffed(path, source, limit, delimiter=delimiter, encoding=encoding, header=header)
-    for column in kinds or {}:
-        if column not in dialect.names:
-            raise UnknownNameError(f"column of {source}", column, dialect.names)
+    check_kinds(kinds or {}, dialect.names, source)
     return _read(data, dialect, lambda one: read_table(data, source, one, kinds or {}))
 
 
@@ -184,10 +185,10 @@ def parse_kinds(text: str | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in filter(None, (one.strip() for one in (text or "").split(","))):
         name, colon, kind = part.rpartition(":")
-        if not colon or kind not in KINDS:
+        if not colon or kind not in (*KINDS, SKIP):
             raise InvalidParameterError(
                 f"The 'columns' (--columns) are names with what they have, separated by commas: price:decimal,id:text. "
-                f"Allowed: {', '.join(KINDS)}. Got {part!r:.80}."
+                f"Allowed: {', '.join(KINDS)}, and {SKIP} to leave a column out. Got {part!r:.80}."
             )
         found[name] = kind
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +50,10 @@ class Rows(NamedTuple):
         first = int(starts[0]) if len(starts) else 0
         # Only the bytes of these rows, so that what is made of the cells need not hold the file.
         return Cells(self.data[first : self.stop], starts - first, ends - first)
+
+    def of(self, columns: Sequence[int]) -> Rows:
+        """Return some of the columns."""
+        return Rows(self.data, self.starts[:, columns], self.ends[:, columns], self.stop)
 
     def take(self, start: int, stop: int) -> Rows:
         """Return some of the rows, from one up to another."""

@@ -17,9 +17,8 @@ from narrows.errors import (
     WrongModelError,
 )
 from narrows.io.progress import Progress
-from narrows.model.artefacts.search_metric import SearchMetric
 from narrows.model.inference import reconstruct
-from narrows.model.precision import in_float64
+from narrows.model.precision import copied_in_float64
 from narrows.model.search_codes import code_numbers
 from narrows.numerics.batches import batch_size
 from narrows.numerics.nearest import Points
@@ -27,11 +26,13 @@ from narrows.uses.search.approximate import MANY, Graph, has_usearch
 from narrows.uses.search.archive_codes import ArchiveCodes, read_archive_codes
 from narrows.uses.search.index_file import About, IndexFile, read_index_file, write_index_file
 from narrows.uses.search.items import Items
-from narrows.uses.search.models import about_model, digest_of, fitted, found_model
+from narrows.uses.search.models import about_model, digest_of, fitted, found_model, metric_of
 
 if TYPE_CHECKING:
+    from narrows.chain import Chain
     from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder, Data
+    from narrows.model.artefacts.search_metric import SearchMetric
 
 __all__ = ["SearchIndex"]
 
@@ -92,6 +93,7 @@ class SearchIndex:
         self._points, self.metric, self.items, self.about = Points(coordinates), metric, items, about
         self.graph = graph
         self.model, self.archive, self.path = model, archive, path
+        self._encoder: tuple[Autoencoder, Chain] | None = None  # the model, and its copy in float64
 
     @classmethod
     def build(
@@ -129,10 +131,7 @@ class SearchIndex:
         loaded = fitted(model)
         source = loaded._open(data, reset=False)
         classes = loaded.classes_of(source, None)
-        if loaded.model_.has(SearchMetric.name):
-            metric = loaded.model_.current(SearchMetric)
-        else:
-            metric = SearchMetric.for_records(loaded.chain_, source.values, source.labels, classes)
+        metric = metric_of(loaded, source, classes, source.labels)
         coordinates = _encoded(loaded, source, classes, metric, progress)
         wants_graph = len(source) >= MANY and has_usearch() if approximate is None else approximate
         graph = Graph.build(coordinates) if wants_graph else None
@@ -236,10 +235,10 @@ class SearchIndex:
         self._check(k, label)
         model = self.needed_model()
         source = model._open(X, reset=False)
-        values, classes = source.values, model.classes_of(source, None)
+        values, classes, chain = source.values, model.classes_of(source, None), self._encoder_of(model)
         if denoise:
-            values = reconstruct(in_float64(model.chain_), values, classes, dtype=model.dtype_)
-        numbers = code_numbers(model.chain_, values, classes, in_double=True)
+            values = reconstruct(chain, values, classes, dtype=model.dtype_)
+        numbers = code_numbers(chain, values, classes)
         return self._nearest(self.metric.coordinates(numbers), k, label, exact=exact)
 
     def query_items(
@@ -297,6 +296,16 @@ class SearchIndex:
         """Return the codes of records (m,) as they are stored, (m, n_latent)."""
         return self.metric.codes(self.coordinates[indices])
 
+    def count(self, label: int | str | None = None) -> int:
+        """Return the number of records, or of those with a label.
+
+        Raises
+        ------
+        InvalidParameterError
+            If none has the label.
+        """
+        return len(self) if label is None else len(self.items.with_label(label, self._where))
+
     def needed_model(self) -> Autoencoder:
         """Return the model of the index; it is searched if none was given.
 
@@ -309,6 +318,15 @@ class SearchIndex:
             self.model = self._checked(found_model(self.path, self.about))
         return self.model
 
+    def _encoder_of(self, model: Autoencoder) -> Chain:
+        """Return the chain of the model in float64, so that the code of a query depends on no batch.
+
+        It is copied once: to copy all weights for each query would take longer than the search.
+        """
+        if self._encoder is None or self._encoder[0] is not model:
+            self._encoder = self._checked(model), copied_in_float64(model.chain_)
+        return self._encoder[1]
+
     @property
     def _where(self) -> str:
         return "The index" if self.path is None else self.path
@@ -316,7 +334,7 @@ class SearchIndex:
     def _check(self, k: int, label: int | str | None) -> None:
         if not len(self):
             raise DataError(f"{self._where} is empty, so nothing can be found in it.")
-        n = len(self) if label is None else len(self.items.with_label(label, self._where))
+        n = self.count(label)
         if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= n:
             which = "" if label is None else f" with the label {label!r}"
             raise InvalidParameterError(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
+from numpy.typing import NDArray
+
 from narrows.archive.model_search import FOLDERS, find_model, model_folders
 from narrows.errors import NotFreezableError, NotMeasuredError, WrongModelError
+from narrows.model.artefacts.search_metric import SearchMetric
 from narrows.uses.search.index_file import About
 
 if TYPE_CHECKING:
     from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder
+    from narrows.model.inference import Labels
 
-__all__ = ["about_model", "digest_of", "fitted", "found_model"]
+__all__ = ["about_model", "digest_of", "fitted", "found_model", "metric_of"]
 
 
 def fitted(model: Any) -> Autoencoder:
@@ -37,6 +41,29 @@ def digest_of(model: Autoencoder) -> str:
         return model.codec_.digest
     except (NotFreezableError, NotMeasuredError):
         return weights_digest(model.chain_)
+
+
+def metric_of(model: Autoencoder, source: Source, classes: Labels, labels: NDArray[Any] | None) -> SearchMetric:
+    """Return the metric of search of a model; one that has none gets one that is measured on these records.
+
+    Parameters
+    ----------
+    model : Autoencoder
+    source : Source
+        The n records.
+    classes : ndarray of shape (n,), int64, or None
+        What a conditional model gets with the records.
+    labels : ndarray of shape (n,), or None
+        By which weights are compared if they are measured.
+
+    Raises
+    ------
+    NotMeasuredError
+        If the weights of the model were changed since its metric was measured.
+    """
+    if model.model_.has(SearchMetric.name):
+        return model.model_.current(SearchMetric)
+    return SearchMetric.for_records(model.chain_, source.values, labels, classes)
 
 
 def about_model(model: Autoencoder, source: Source) -> About:

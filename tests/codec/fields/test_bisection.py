@@ -41,7 +41,7 @@ def decoded(data, values):
 
 @pytest.mark.parametrize("name", SERIES)
 def test_series_come_back_from_the_same_bytes_with_and_without_kernels(name, monkeypatch):
-    values = SERIES[name][:120]
+    values = SERIES[name][:50]
     data = encoded(values).data
     monkeypatch.setattr(kernels, "compiled", None)
     assert encoded(values).data == data

@@ -1,0 +1,39 @@
+"""The autoencoder of a detector, by the kind and the size of records."""
+
+from __future__ import annotations
+
+import math
+
+from narrows.corruptions import Gaussian
+from narrows.estimators.autoencoder import Autoencoder
+from narrows.networks import Dense
+from narrows.preprocessing import Standardise
+from narrows.training import Training
+
+__all__ = ["default_autoencoder"]
+
+_STEPS, _BATCH = 1000, 128
+_WIDTHS, _MOST_LATENT = (192, 192), 128
+_MOST_DENSE = 16_384  # values of a record
+
+
+def default_autoencoder(kind: str, shape: tuple[int, ...], n_records: int) -> Autoencoder:
+    """Return an unfitted denoising autoencoder, whose noise has any strength up to twice the deviation of the values.
+
+    Training data without labels contain outliers. Strong noise keeps the network from learning them one by one. It is
+    trained for at least a thousand steps. Texts have a model without noise, as symbols cannot have it.
+    """
+    epochs = max(1, -(-_STEPS * _BATCH // n_records))
+    training = Training(epochs=epochs, batch_size=_BATCH, validation=0.0)
+    if kind == "text":
+        return Autoencoder(record="text", training=training)
+    is_dense = math.prod(shape) <= _MOST_DENSE
+    return Autoencoder(
+        min(math.prod(shape), _MOST_LATENT) if is_dense else None,
+        network=Dense(widths=_WIDTHS) if is_dense else "auto",
+        corruption=Gaussian(scale=2.0, vary=True),
+        preprocessing="standardise" if kind == "vector" else Standardise(per_value=False),
+        likelihood="normal",
+        record=kind,
+        training=training,
+    )

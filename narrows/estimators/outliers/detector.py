@@ -1,0 +1,320 @@
+"""Detection of outliers: records that an autoencoder, trained not to learn them, finds costly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import OutlierMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from narrows.data import Source
+from narrows.data.fill import is_fill
+from narrows.data.finite import check_squares
+from narrows.data.frames import as_frame_like, columns_of
+from narrows.errors import DataError, InvalidParameterError
+from narrows.estimators.autoencoder import Autoencoder
+from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator
+from narrows.estimators.outliers.combination import Combination
+from narrows.estimators.outliers.defaults import default_autoencoder
+from narrows.estimators.outliers.linear_terms import LinearTerms
+from narrows.estimators.outliers.threshold import estimated_share, threshold_of
+from narrows.model.fitted import FittedModel
+from narrows.model.inference import reconstruct, value_costs
+from narrows.numerics.batches import batch_size
+from narrows.numerics.randomness import drawn_seed
+from narrows.numerics.surroundings import usual_settings
+from narrows.records import schema_of
+from narrows.training import Callbacks, Training
+
+__all__ = ["AutoencoderOutlier"]
+
+Floats = NDArray[np.float64]
+
+_BATCH = 4096
+_FEWEST = 2
+_LINEAR, _COMBINED = "linear.", "combined."
+
+
+class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
+    """Finds outliers among the records that it is trained on, and in new ones, and says which values make them odd.
+
+    A record is odd if its values cost much, given its other values. The score adds up to three terms, each of which has
+    a part of each value: the costs of a denoising autoencoder in nats, and the squared errors of two robust linear
+    predictions, in standard deviations and in ranks. `narrows.estimators.outliers.combination` has the formula. Nothing
+    needs labels, and the training data may contain outliers: the network is not trained on the least likely tenth.
+
+    The linear predictions are those of records of up to 1,024 values, ranks those of tables. Texts are scored by the
+    network alone.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder, optional
+        An unfitted autoencoder. None: dense layers, with normal noise of up to two standard deviations on the input;
+        for texts the parts that `Autoencoder` chooses.
+    contamination : "auto" or float
+        The share of outliers among the training records, above 0 and at most 0.5. "auto": as many as the scores show,
+        in comparison with records that are drawn from the distribution of most of them.
+    training : Training, optional
+        How to train, instead of the autoencoder's settings.
+    random_state : int, RandomState, Generator or None
+        Source of all randomness.
+    verbose : bool or int
+        As for `Autoencoder`.
+
+    Attributes
+    ----------
+    threshold_ : float
+        Records with a higher score are outliers. The score is `explain` summed over the values, -`score_samples`.
+    offset_ : float
+        -``threshold_``: ``decision_function`` is ``score_samples`` - ``offset_``.
+    chain_, model_, history_, trained_on_, shape_, dtype_, record_
+        As for `Autoencoder`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 1)) + rng.normal(0, 0.1, (200, 4))
+    >>> X[7, 2] += 2
+    >>> detector = AutoencoderOutlier(training=Training(epochs=3), random_state=0).fit(X)
+    >>> int(detector.score_samples(X).argmin()), int(detector.explain(X[[7]]).argmax())
+    (7, 2)
+    """
+
+    kind = "outliers"
+
+    def __init__(
+        self,
+        autoencoder: Autoencoder | None = None,
+        *,
+        contamination: str | float = "auto",
+        training: Training | None = None,
+        random_state: Any = None,
+        verbose: bool | int = 0,
+    ) -> None:
+        self.autoencoder = autoencoder
+        self.contamination = contamination
+        self.training = training
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @usual_settings()
+    def fit(self, X: Data, y: ArrayLike | None = None, *, callback: Callbacks = None) -> Self:
+        """Learn what is usual.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, *shape), path, name or Source
+            At least two records, without labels. Most of them should be usual.
+        y : ignored
+        callback
+            As for `Autoencoder.fit`.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has a value that is not allowed.
+        DataError
+            If the data cannot be used: one record, or records that are all equal.
+        """
+        self._check_parameters()
+        source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
+        if len(source) < _FEWEST:
+            raise DataError(f"Outliers are found among at least {_FEWEST} records. Got {source.name} with 1 sample.")
+        check_squares(source, *self.range_, fill_value=self.fill_value_)
+        kind = self._kind(source)
+        flat = self._flat(source.values)
+        try:
+            linear = LinearTerms.fit(flat, kind, self.shape_)
+        except ValueError as error:
+            raise DataError(
+                f"All records of {source.name} are equal, so none is odder than others. Give records that vary."
+            ) from error
+        seed = drawn_seed(self.random_state)
+        model = self._trained_network(source, flat, linear, seed, callback)
+        arrays = {f"{_LINEAR}{name}": array for name, array in linear.to_arrays().items()}
+        self.model_ = replace(model, arrays=arrays)
+        costs = [np.concatenate(parts) for parts in zip(*self._costs(source.values), strict=True)]
+        combined = Combination.fit(costs, kind)
+        scores = combined.parts(costs).sum(axis=1)
+        share = None if self.contamination == "auto" else float(self.contamination)
+        if share is None and linear.normal is not None:
+            share = estimated_share(linear.filled(flat), kind, self.shape_, seed)
+        self.model_ = replace(self.model_, arrays=arrays | _arrays_of(combined, threshold_of(scores, share)))
+        return self
+
+    @property
+    def threshold_(self) -> float:
+        """The score above which records are outliers."""
+        return float(self.model_.arrays[f"{_COMBINED}threshold"][0])
+
+    @property
+    def offset_(self) -> float:
+        """Minus the threshold."""
+        return -self.threshold_
+
+    @property
+    def threshold_reason_(self) -> str:
+        """How the threshold was chosen, as part of a sentence."""
+        if self.contamination == "auto":
+            return "by comparison with records without outliers"
+        return f"for a share of {self.contamination:g} of the training records"
+
+    @usual_settings()
+    def explain(self, X: Data) -> Any:
+        """Return what each value contributes to the score of its record, (n, n_values), float64, at least 0.
+
+        The sum over the values of a record is its score, -`score_samples`. The values of images and of windows are
+        those of the flat record: ``explain(X).reshape(n, *shape_)`` is a heat map. For a data frame, the result is one
+        with the same columns.
+        """
+        check_is_fitted(self)
+        source = self._open(X, reset=False)
+        combined, _ = self._combination
+        parts = [combined.parts(costs) for costs in self._costs(source.values)]
+        return as_frame_like(X, np.concatenate(parts), columns_of(X))
+
+    @usual_settings()
+    def expected(self, X: Data) -> Any:
+        """Return what is expected of each value given the others, as floats (n, *shape); see `explain`.
+
+        It is the linear prediction, and for texts and records of more than 1,024 values what the network restores.
+        """
+        check_is_fitted(self)
+        source = self._open(X, reset=False)
+        found = self._linear.expected(self._flat(source.values))
+        if found is None:
+            found = reconstruct(self.chain_, source.values, None, dtype=np.dtype(float))
+        return as_frame_like(X, found.reshape(len(source), *self.shape_), columns_of(X))
+
+    def standardised(self, values: NDArray[Any]) -> Floats:
+        """Return records (n, *shape) in standard deviations from the mean of the training records."""
+        check_is_fitted(self)
+        return self._linear.standardised(self._flat(values)).reshape(values.shape)
+
+    def score_samples(self, X: Data) -> Floats:
+        """Return minus the score of each record, shape (n,). Low is odd, as everywhere in scikit-learn."""
+        found: Floats = -np.asarray(self.explain(X)).sum(axis=1)
+        return found
+
+    def decision_function(self, X: Data) -> Floats:
+        """Return `score_samples` - ``offset_``, shape (n,). It is negative for outliers."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Data) -> NDArray[np.int64]:
+        """Return 1 for usual records and -1 for outliers, shape (n,)."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def take_model(self, model: FittedModel) -> None:
+        d, arrays = int(np.prod(model.schema.shape)), model.arrays
+        LinearTerms.from_arrays(_with_prefix(arrays, _LINEAR), d)
+        combined = _with_prefix(arrays, _COMBINED)
+        n_terms = len(combined.get("usual", ()))
+        shapes = {"usual": (n_terms, d), "medians": (n_terms,), "units": (n_terms,), "threshold": (1,)}
+        for name, shape in shapes.items():
+            if n_terms == 0 or name not in combined or combined[name].shape != shape:
+                raise ValueError(f"the scores of outliers need an array {name} of shape {shape}")
+        super().take_model(model)
+
+    @property
+    def _linear(self) -> LinearTerms:
+        return LinearTerms.from_arrays(_with_prefix(self.model_.arrays, _LINEAR), int(np.prod(self.shape_)))
+
+    @property
+    def _combination(self) -> tuple[Combination, float]:
+        arrays = _with_prefix(self.model_.arrays, _COMBINED)
+        return Combination(arrays["usual"], arrays["medians"], arrays["units"]), float(arrays["threshold"][0])
+
+    def _check_parameters(self) -> None:
+        if self.contamination != "auto" and not (
+            isinstance(self.contamination, (int, float)) and 0 < self.contamination <= 0.5
+        ):
+            raise InvalidParameterError(
+                "The 'contamination' of AutoencoderOutlier must be 'auto', or a share above 0 and at most 0.5. "
+                f"Got {self.contamination!r}."
+            )
+        if self.autoencoder is not None and not isinstance(self.autoencoder, Autoencoder):
+            raise InvalidParameterError(
+                "The 'autoencoder' of AutoencoderOutlier must be a narrows.Autoencoder or None. "
+                f"Got {self.autoencoder!r}."
+            )
+        if self.autoencoder is not None and self.autoencoder.conditional:
+            raise InvalidParameterError(
+                "The 'autoencoder' of AutoencoderOutlier must not be conditional, since outliers have no labels. "
+                "Set conditional=False."
+            )
+
+    def _asked_fill_value(self) -> float | None:
+        return None if self.autoencoder is None else self.autoencoder.fill_value
+
+    def _kind(self, source: Source) -> str:
+        asked = "auto" if self.autoencoder is None else self.autoencoder.record
+        return schema_of(source.record if asked == "auto" else asked, source.shape, source.dtype).kind
+
+    def _flat(self, values: NDArray[Any]) -> Floats:
+        """Return records (n, *shape) as floats (n, d); missing values are NaN."""
+        flat = values.reshape(len(values), -1).astype(np.float64)
+        if self.fill_value_ is not None:
+            flat[is_fill(values.reshape(len(values), -1), self.fill_value_)] = np.nan
+        return flat
+
+    def _limited(self, values: NDArray[Any], linear: LinearTerms) -> NDArray[Any]:
+        """Return records (n, *shape) of a table as the network gets them, without values that are far away."""
+        if values.dtype.kind != "f" or values.ndim > 2:
+            return values
+        return linear.limited(values.astype(np.float64)).astype(values.dtype)
+
+    def _trained_network(
+        self, source: Source, flat: Floats, linear: LinearTerms, seed: int, callback: Callbacks
+    ) -> FittedModel:
+        """Return the trained network as a model of this estimator."""
+        given = self.autoencoder
+        inner = default_autoencoder(self._kind(source), self.shape_, len(source)) if given is None else clone(given)
+        inner.set_params(random_state=seed, verbose=self.verbose, artefacts=())
+        if self.training is not None:
+            inner.set_params(training=self.training)
+        shown = replace(source, values=self._limited(source.values, linear), labels=None, label_names=None)
+        inner.fit(shown, sample_weight=linear.likely(flat).astype(np.float64), callback=callback)
+        if not inner.chain_.likelihood.has_values:
+            raise InvalidParameterError(
+                f"The likelihood '{inner.chain_.parts.likelihood.name}' defines no probability of single values, of "
+                "which scores of outliers consist. Set likelihood='normal'."
+            )
+        return replace(
+            inner.model_,
+            kind=self.kind,
+            parameters=clone(self).get_params(deep=False),
+            scale=self._trained,
+            feature_names=getattr(self, "feature_names_in_", None),
+            unmeasured={},
+        )
+
+    def _costs(self, values: NDArray[Any]) -> Iterator[list[Floats]]:
+        """Yield the costs of the values of records (n, *shape), batch by batch: term by term, each (b, d)."""
+        linear, size = self._linear, batch_size(self.shape_, _BATCH)
+        for start in range(0, len(values), size):
+            batch = values[start : start + size]
+            of_network = value_costs(self.chain_, self._limited(batch, linear)).reshape(len(batch), -1)
+            yield [*linear.costs(self._flat(batch)), of_network]
+
+    def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
+        if parameter == "autoencoder":
+            return clone(Autoencoder() if current is None else current).set_params(**options)
+        return super()._with_options(parameter, current, options)
+
+
+def _arrays_of(combined: Combination, threshold: float) -> dict[str, NDArray[Any]]:
+    return {
+        f"{_COMBINED}usual": combined.usual,
+        f"{_COMBINED}medians": combined.medians,
+        f"{_COMBINED}units": combined.units,
+        f"{_COMBINED}threshold": np.array([threshold]),
+    }
+
+
+def _with_prefix(arrays: Any, prefix: str) -> dict[str, NDArray[Any]]:
+    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,163 @@
+"""The terms of the score that need no network: how far values are from what the other values of a record predict.
+
+Records are seen twice: in standard deviations, and as normal scores. The first finds values that are far away, the
+second unusual combinations in columns with long tails. Images and windows of series have only the first, in one unit
+for all of their values or for those of a channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from narrows.numerics.normal_scores import NormalScores
+from narrows.numerics.robust_normal import RobustNormal
+
+__all__ = ["LinearTerms"]
+
+Floats = NDArray[np.float64]
+
+_KINDS = {"vector", "image", "series"}  # the others are no numbers
+_MOST_VALUES = 1024  # of a record: matrices of larger ones would take too long
+_FAR = 8.0  # standard deviations: the network's input is limited to these
+_UNLIKELY = 0.1  # share of the training records that the network is not trained on
+_IN_DEVIATIONS: dict[str, float] = {"trim": 0.1, "ridge": 0.1}
+_IN_RANKS: dict[str, float] = {"trim": 0.25, "ridge": 0.3}
+
+
+@dataclass(frozen=True, eq=False)
+class LinearTerms:
+    """Linear predictions of each value by the other values of a record, robust against outliers.
+
+    Attributes
+    ----------
+    centre, unit : ndarray of shape (d,)
+        Mean and standard deviation of the values; 1 for values that do not vary.
+    normal : RobustNormal or None
+        The distribution of standardised values; None for records of more than 1,024 values.
+    ranks : NormalScores or None
+        The normal scores; None if records are not rows of a table.
+    of_ranks : RobustNormal or None
+        Their distribution.
+    """
+
+    centre: Floats
+    unit: Floats
+    normal: RobustNormal | None = None
+    ranks: NormalScores | None = None
+    of_ranks: RobustNormal | None = None
+
+    @classmethod
+    def fit(cls, x: Floats, kind: str, shape: tuple[int, ...]) -> Self:
+        """Return the terms of records (n, d), rows of records of a kind and a shape. NaN is a missing value.
+
+        Raises
+        ------
+        ValueError
+            If no value varies.
+        """
+        centre, unit = np.nan_to_num(np.nanmean(x, axis=0)), np.nan_to_num(np.nanstd(x, axis=0))
+        varies = unit > 1e-12 * np.nan_to_num(np.nanmax(np.abs(x), axis=0))
+        if not varies.any():
+            raise ValueError("no value varies")
+        unit = np.where(varies, unit, 0.0)
+        if kind in {"image", "series"}:
+            steps = unit.reshape(shape)
+            axes = (0,) if kind == "series" else tuple(range(len(shape)))
+            unit = np.broadcast_to(np.sqrt((steps**2).mean(axis=axes, keepdims=True)), shape).ravel()
+        unit = np.where(unit > 0, unit, 1.0)
+        terms = cls(centre, unit)
+        if kind not in _KINDS or x.shape[1] > _MOST_VALUES:
+            return terms
+        normal = RobustNormal.fit(terms.standardised(x), **_IN_DEVIATIONS)
+        if kind != "vector":
+            return cls(centre, unit, normal)
+        ranks = NormalScores.fit(terms.filled(x))
+        return cls(centre, unit, normal, ranks, RobustNormal.fit(ranks(terms.filled(x)), **_IN_RANKS))
+
+    def filled(self, x: Floats) -> Floats:
+        """Return records (n, d) with the mean where values are missing."""
+        return np.where(np.isnan(x), self.centre, x)
+
+    def standardised(self, x: Floats) -> Floats:
+        """Return records (n, d) in standard deviations from the mean; 0 where values are missing."""
+        return np.nan_to_num((x - self.centre) / self.unit, nan=0.0)
+
+    def limited(self, x: Floats) -> Floats:
+        """Return records (n, d) with values of at most eight standard deviations from the mean."""
+        return np.clip(x, self.centre - _FAR * self.unit, self.centre + _FAR * self.unit)
+
+    def costs(self, x: Floats) -> list[Floats]:
+        """Return the costs of the values of records (n, d), term by term, each (n, d). Missing values cost 0."""
+        found = []
+        if self.normal is not None:
+            found.append(self.normal.costs(self.standardised(x)))
+        if self.ranks is not None and self.of_ranks is not None:
+            found.append(self.of_ranks.costs(self.ranks(self.filled(x))))
+        return [np.where(np.isnan(x), 0.0, one) for one in found]
+
+    def likely(self, x: Floats) -> NDArray[np.bool_]:
+        """Return which of the records (n, d) the network is trained on: all but the tenth that is the least likely."""
+        if self.normal is None:
+            return np.ones(len(x), bool)
+        cost = self.costs(x)[0].sum(axis=1)
+        return np.asarray(cost <= np.quantile(cost, 1 - _UNLIKELY))
+
+    def expected(self, x: Floats) -> Floats | None:
+        """Return what is expected of each value of records (n, d), given the others; None for large records."""
+        if self.normal is None:
+            return None
+        return np.asarray(self.normal.expected(self.standardised(x)) * self.unit + self.centre)
+
+    def draw(self, n: int, rng: np.random.Generator) -> Floats:
+        """Return n records (n, d) of the normal distribution of most training records: none of them is an outlier."""
+        assert self.normal is not None, "large records have no distribution"
+        return self.normal.draw(n, rng, ridge=_IN_DEVIATIONS["ridge"]) * self.unit + self.centre
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the arrays of a file."""
+        arrays = {"centre": self.centre, "unit": self.unit}
+        if self.normal is not None:
+            arrays |= {"normal.mean": self.normal.mean, "normal.precision": self.normal.precision}
+        if self.ranks is not None and self.of_ranks is not None:
+            arrays |= {"ranks.values": self.ranks.values, "ranks.scores": self.ranks.scores}
+            arrays |= {"of_ranks.mean": self.of_ranks.mean, "of_ranks.precision": self.of_ranks.precision}
+        return arrays
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], d: int) -> Self:
+        """Return the terms of the arrays of a file, for records of d values.
+
+        Raises
+        ------
+        ValueError
+            If the arrays do not have the shapes that the terms need.
+        """
+        k = len(arrays.get("ranks.values", ()))
+        shapes: dict[str, tuple[int, ...]] = {"centre": (d,), "unit": (d,)}
+        if "normal.mean" in arrays:
+            shapes |= {"normal.mean": (d,), "normal.precision": (d, d)}
+        if "ranks.values" in arrays:
+            shapes |= {"ranks.values": (k, d), "ranks.scores": (k, d), "of_ranks.mean": (d,)}
+            shapes["of_ranks.precision"] = (d, d)
+        for name, shape in shapes.items():
+            if name not in arrays or arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
+                raise ValueError(f"the scores of outliers need an array {name} of shape {shape}")
+        terms = cls(arrays["centre"], arrays["unit"])
+        if "normal.mean" not in arrays:
+            return terms
+        normal = RobustNormal(arrays["normal.mean"], arrays["normal.precision"])
+        if "ranks.values" not in arrays:
+            return cls(terms.centre, terms.unit, normal)
+        ranks = NormalScores(arrays["ranks.values"], arrays["ranks.scores"])
+        return cls(
+            terms.centre,
+            terms.unit,
+            normal,
+            ranks,
+            RobustNormal(arrays["of_ranks.mean"], arrays["of_ranks.precision"]),
+        )

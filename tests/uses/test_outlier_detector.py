@@ -1,0 +1,172 @@
+"""Outliers: scikit-learn's contract, whole explanations, planted outliers, thresholds, files, and what is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import narrows
+from narrows import Autoencoder, AutoencoderOutlier, Training
+from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError, UnknownParameterError
+from narrows.estimators.outliers import defaults, threshold
+from narrows.estimators.outliers.threshold import estimated_share
+
+QUICK = Training(epochs=2)
+N, D = 240, 6
+
+
+def correlated(n=N, seed=0):
+    """Records (n, 6) of two factors, each in three columns, in units of their own."""
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(n, 2))
+    return (factors[:, [0, 0, 0, 1, 1, 1]] + 0.3 * rng.normal(size=(n, D))) * [1, 10, 100, 1, 1, 1] + 5
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return AutoencoderOutlier(training=Training(epochs=20), random_state=0).fit(correlated())
+
+
+@parametrize_with_checks([AutoencoderOutlier()])
+def test_scikit_learn(estimator, check, monkeypatch):
+    monkeypatch.setattr(defaults, "_STEPS", 1)
+    monkeypatch.setattr(threshold, "_DRAWN", 200)
+    monkeypatch.setattr(threshold, "_MOST_SETS", 1)
+    check(estimator)
+
+
+def test_the_score_is_the_sum_of_its_parts_and_none_is_negative(detector):
+    x = correlated(seed=1)
+    parts = detector.explain(x)
+    assert parts.shape == (N, D)
+    assert parts.min() >= 0
+    np.testing.assert_allclose(-detector.score_samples(x), parts.sum(axis=1), rtol=1e-5)
+    np.testing.assert_array_equal(detector.decision_function(x), detector.score_samples(x) - detector.offset_)
+    np.testing.assert_array_equal(detector.predict(x) < 0, -detector.score_samples(x) > detector.threshold_)
+
+
+def test_an_outlier_planted_in_a_column_has_that_column_first(detector):
+    found, more = 0, 0
+    for column in range(D):
+        x = correlated(50, seed=column + 2)
+        usual = -detector.score_samples(x)
+        x[:, column] += 2.5 * x.std(axis=0)[column] * np.where(np.arange(50) % 2, 1, -1)
+        found += int((detector.explain(x).argmax(axis=1) == column).sum())
+        more += int((-detector.score_samples(x) > usual).sum())
+    assert found >= 0.9 * 50 * D
+    assert more >= 0.98 * 50 * D
+
+
+def test_what_is_expected_follows_the_other_columns(detector):
+    x = correlated(100, seed=9)
+    clean = x[:, 1].copy()
+    x[:, 1] += 40
+    assert np.abs(detector.expected(x)[:, 1] - clean).mean() < 6
+
+
+def test_scores_do_not_depend_on_the_batch_or_on_the_run_or_on_the_file(detector, tmp_path):
+    x = correlated(30, seed=1)
+    whole = detector.score_samples(x)
+    np.testing.assert_allclose(np.concatenate([detector.score_samples(x[i : i + 1]) for i in range(30)]), whole)
+    again = AutoencoderOutlier(training=Training(epochs=20), random_state=0).fit(correlated())
+    np.testing.assert_array_equal(again.score_samples(x), whole)
+    detector.save(tmp_path / "d.safetensors")
+    loaded = narrows.load(tmp_path / "d.safetensors")
+    assert isinstance(loaded, AutoencoderOutlier)
+    assert loaded.threshold_ == detector.threshold_
+    np.testing.assert_array_equal(loaded.score_samples(x), whole)
+
+
+def test_outliers_in_the_training_data_are_found():
+    x = correlated(400)
+    odd = np.arange(0, 400, 20)
+    x[odd] = x[odd] * [1, 1, 1, -1, 1, 1] + 3
+    found = AutoencoderOutlier(contamination=0.05, training=QUICK, random_state=0).fit_predict(x)
+    assert (found < 0).sum() == 20
+    assert (found[odd] < 0).mean() >= 0.9
+
+
+@pytest.mark.parametrize(("n", "d"), [(80, 4), (500, 2), (2000, 8)])
+def test_of_normal_records_at_most_one_percent_are_outliers(n, d):
+    shares = [estimated_share(np.random.default_rng(seed).normal(size=(n, d)), "vector", (d,), seed) for seed in (0, 1)]
+    assert max(shares) <= 0.01
+
+
+def test_without_a_share_the_scores_show_how_many_are_odd():
+    x = correlated(600)
+    x[:60] += np.random.default_rng(3).normal(size=(60, D)) * 4 * x.std(axis=0)
+    assert 0.05 <= estimated_share(x, "vector", (D,), 0) <= 0.2
+
+
+def test_images_have_a_heat_map_and_windows_and_texts_are_scored():
+    digits = narrows.data.open("digits:train").limit(200)
+    images = AutoencoderOutlier(training=QUICK, random_state=0).fit(digits)
+    odd = digits.values[:20].copy()
+    odd[:, 0, 0] = 255
+    heat = images.explain(odd).reshape(20, *images.shape_)
+    assert (heat.reshape(20, -1).argmax(axis=1) == 0).all()
+    assert images.record_ == "image"
+
+    waves = np.sin(np.arange(24) / 4 + np.random.default_rng(0).normal(0, 0.2, (60, 1)))
+    windows = AutoencoderOutlier(Autoencoder(4, record="series"), training=QUICK, random_state=0).fit(waves)
+    broken = waves[:5].copy()
+    broken[:, 7] += 2
+    assert (windows.explain(broken).argmax(axis=1) == 7).all()
+
+    lines = [f"node-{k % 7} started" for k in range(60)]
+    texts = AutoencoderOutlier(training=Training(epochs=15), random_state=0).fit(lines)
+    assert texts.score_samples(["zzz????? zz"])[0] < texts.score_samples(lines).min()
+    np.testing.assert_allclose(-texts.score_samples(lines), texts.explain(lines).sum(axis=1))
+
+
+def test_missing_values_cost_nothing_and_frames_keep_their_columns():
+    x = correlated()
+    x[::5, 2] = np.nan
+    frame = pd.DataFrame(x, columns=list("abcdef"))
+    model = Autoencoder(3, fill_value=np.nan, training=QUICK)
+    detector = AutoencoderOutlier(model, random_state=0).fit(frame)
+    parts = detector.explain(frame)
+    assert list(parts) == list("abcdef")
+    assert (parts["c"][::5] < 1e-9).all()
+    assert (parts["c"][1:5] > 1e-9).all()
+
+
+def test_columns_that_do_not_vary_are_usual_until_they_do(detector):
+    x = np.column_stack([correlated(), np.full(N, 7.0)])
+    fitted = AutoencoderOutlier(training=QUICK, random_state=0).fit(x)
+    other = x[:1].copy()
+    other[0, -1] = 8
+    assert fitted.explain(other)[0].argmax() == D
+
+
+@pytest.mark.parametrize("contamination", [0, 0.6, -0.1, "many", float("nan")])
+def test_a_share_that_is_none_is_refused(contamination):
+    with pytest.raises(InvalidParameterError, match="'contamination' of AutoencoderOutlier"):
+        AutoencoderOutlier(contamination=contamination).fit(correlated())
+
+
+def test_what_cannot_be_scored_is_refused(detector):
+    with pytest.raises(DataError, match="at least 2 records"):
+        AutoencoderOutlier().fit(correlated(1))
+    with pytest.raises(DataError, match="equal"):
+        AutoencoderOutlier().fit(np.ones((20, 3)))
+    with pytest.raises((DataError, ShapeMismatchError, ValueError), match="6"):
+        detector.score_samples(np.ones((3, 4)))
+    with pytest.raises(InvalidParameterError, match=r"narrows\.Autoencoder or None"):
+        AutoencoderOutlier("auto").fit(correlated())
+    with pytest.raises(InvalidParameterError, match="conditional"):
+        AutoencoderOutlier(Autoencoder(conditional=True)).fit(correlated())
+    with pytest.raises(InvalidParameterError, match="single values"):
+        AutoencoderOutlier(Autoencoder(2, likelihood=_loss, training=QUICK)).fit(correlated())
+    with pytest.raises(UnknownParameterError):
+        AutoencoderOutlier().set_params(share=0.1)
+
+
+def test_nested_parameters_reach_the_autoencoder():
+    changed = AutoencoderOutlier().set_params(autoencoder__n_latent=3, training__epochs=1)
+    assert changed.fit(correlated()).model_.n_latent == 3
+    assert len(changed.history_) == 1
+
+
+def _loss(x_hat, x):
+    return (x_hat - x).square().flatten(1).sum(1)
