@@ -237,3 +237,16 @@ def test_the_command_line(model, folder, narrows_call, tmp_path):
     narrows_call("encode", test, "-m", path, "-o", tmp_path / "z.npy")
     narrows_call("decode", tmp_path / "z.npy", "-m", path, "-o", tmp_path / "x.csv")
     assert len(pd.read_csv(tmp_path / "x.csv")) == 200
+
+
+def test_the_baselines_of_columns_survive_the_file(model, folder):
+    found = model.model_.artefacts["columns"]
+    again = narrows.load(folder / "m.safetensors").model_.artefacts["columns"]
+    for name, array in found.to_tensors().items():
+        np.testing.assert_array_equal(array, again.to_tensors()[name])
+    values = model.records_of(folder / "train.csv").values
+    assert found.n_known_rows(values) == len(values)
+    assert found.n_known_rows(values + 1) == 0
+    assert type(found).from_file({}, {}, model.model_) is None
+    with pytest.raises(ValueError, match="do not fit"):
+        type(found).from_file({**found.to_tensors(), "table.mean": np.zeros(1)}, {}, model.model_)
