@@ -145,7 +145,7 @@ def test_categories_that_do_not_fit_the_numbers_and_numbers_that_are_far_away_ar
     parts, scores = detector.explain(frame), -detector.score_samples(frame)
     assert list(parts) == ["colour", "size", "count", "width"]
     np.testing.assert_allclose(parts.sum(axis=1), scores)
-    assert (detector.predict(frame)[[5, 9]] == -1).all()
+    assert set(np.argsort(-scores)[:2]) == {5, 9}
     assert (parts.loc[5].idxmax(), parts.loc[9].idxmax()) == ("colour", "size")
     assert parts.loc[12, ["colour", "size"]].max() < 1e-9
     detector.save(tmp_path / "d.safetensors")

@@ -35,6 +35,12 @@ class Combination:
     usual : ndarray of shape (terms, d)
         u: the mean cost of a column in the training records, or that of all columns if it is more. So a column that
         follows from the others does not count more than they do.
+    medians, units : ndarray of shape (terms,)
+        Of the logarithms of the sums. The unit is a standard deviation, from median and upper quartile.
+    """
+
+    floors: Floats
+    usual: Floats
     medians: Floats
     units: Floats
 

@@ -20,6 +20,7 @@ from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator
 from narrows.estimators.outliers.combination import Combination
 from narrows.estimators.outliers.defaults import default_autoencoder
+from narrows.estimators.outliers.expansion import Expansion
 from narrows.estimators.outliers.linear_terms import LinearTerms
 from narrows.estimators.outliers.threshold import estimated_share, threshold_of
 from narrows.model.fitted import FittedModel
@@ -143,9 +144,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         scores = combined.parts(costs).sum(axis=1)
         share = None if self.contamination == "auto" else float(self.contamination)
         if share is None and linear.normal is not None:
-            numbers = ~np.isnan(flat).all(axis=0)
-            shape = (int(numbers.sum()),) if kind == "columns" else self.shape_
-            share = estimated_share(linear.filled(flat)[:, numbers | (kind != "columns")], kind, shape, seed)
+            share = estimated_share(linear.filled(flat), kind, self.shape_, seed)
         self.model_ = replace(self.model_, arrays=arrays | _arrays_of(combined, threshold_of(scores, share)))
         return self
 
@@ -196,13 +195,14 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         found = self._linear.expected(self._flat(source.values))
         if found is None or self._fields is not None:
             restored = reconstruct(self.chain_, source.values, None, dtype=np.dtype(float)).reshape(len(source), -1)
-            found = restored if found is None else np.where(self._are_categories, restored, found)
+            is_category = np.array(self._expansion.categories) > 0
+            found = restored if found is None else np.where(is_category, restored, found[:, self._expansion.starts])
         return as_frame_like(X, found.reshape(len(source), *self.shape_), columns_of(X))
 
     def standardised(self, values: NDArray[Any]) -> Floats:
         """Return records (n, *shape) in standard deviations from the mean of the training records."""
         check_is_fitted(self)
-        return self._linear.standardised(self._flat(values)).reshape(values.shape)
+        return self._linear.standardised(self._flat(values))[:, self._expansion.starts].reshape(values.shape)
 
     def score_samples(self, X: Data) -> Floats:
         """Return minus the score of each record, shape (n,). Low is odd, as everywhere in scikit-learn."""
@@ -219,7 +219,6 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
 
     def take_model(self, model: FittedModel) -> None:
         d, arrays = int(np.prod(model.schema.shape)), model.arrays
-        LinearTerms.from_arrays(_with_prefix(arrays, _LINEAR), d)
         combined = _with_prefix(arrays, _COMBINED)
         n_terms = len(combined.get("usual", ()))
         shapes = {
@@ -233,10 +232,11 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             if n_terms == 0 or name not in combined or combined[name].shape != shape:
                 raise ValueError(f"the scores of outliers need an array {name} of shape {shape}")
         super().take_model(model)
+        LinearTerms.from_arrays(_with_prefix(arrays, _LINEAR), self._expansion.width)
 
     @property
     def _linear(self) -> LinearTerms:
-        return LinearTerms.from_arrays(_with_prefix(self.model_.arrays, _LINEAR), int(np.prod(self.shape_)))
+        return LinearTerms.from_arrays(_with_prefix(self.model_.arrays, _LINEAR), self._expansion.width)
 
     @property
     def _combination(self) -> tuple[Combination, float]:
@@ -271,18 +271,17 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         return schema_of(source.record if asked == "auto" else asked, source.shape, source.dtype).kind
 
     def _flat(self, values: NDArray[Any]) -> Floats:
-        """Return records (n, *shape) as floats (n, d); missing values and categories are NaN."""
+        """Return records (n, *shape) as columns of floats (n, width); missing values are NaN."""
         flat = values.reshape(len(values), -1).astype(np.float64)
-        flat[:, self._are_categories] = np.nan
         if self.fill_value_ is not None:
             flat[is_fill(values.reshape(len(values), -1), self.fill_value_)] = np.nan
-        return flat
+        return self._expansion.expand(flat)
 
     @property
-    def _are_categories(self) -> NDArray[np.bool_]:
-        """Which values (n_values,) are numbers of categories."""
-        fields = self.fields_ or ()
-        return np.array([bool(one.n_categories) for one in fields] or [False] * int(np.prod(self.shape_)))
+    def _expansion(self) -> Expansion:
+        """How the values of a record become columns of numbers."""
+        fields = self.fields_
+        return Expansion(tuple(one.n_categories for one in fields) if fields else (0,) * int(np.prod(self.shape_)))
 
     def _limited(self, values: NDArray[Any], linear: LinearTerms, kind: str) -> NDArray[Any]:
         """Return vectors (n, d) as the network gets them, without values that are far away."""
@@ -321,7 +320,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         for start in range(0, len(values), size):
             batch = values[start : start + size]
             of_network = value_costs(self.chain_, self._limited(batch, linear, self.record_)).reshape(len(batch), -1)
-            yield [*linear.costs(self._flat(batch)), of_network]
+            of_columns = linear.costs(self._flat(batch))
+            yield [*(self._expansion.summed(one) for one in of_columns), of_network]
 
     def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
         if parameter == "autoencoder":

@@ -56,7 +56,7 @@ class LinearTerms:
     def fit(cls, x: Floats, kind: str, shape: tuple[int, ...]) -> Self:
         """Return the terms of records (n, d), rows of records of a kind and a shape.
 
-        NaN is a value that is missing, or that is no number, as a category: it costs nothing.
+        NaN is a value that is missing, and costs nothing. Categories are columns of zeros and ones (`Expansion`).
         """
         known = ~np.isnan(x)
         counts, filled = np.maximum(known.sum(axis=0), 1), np.where(known, x, 0.0)
