@@ -27,7 +27,7 @@ ROOT = HERE.parent
 PICTURES = ROOT / "docs" / "pictures"
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / page for page in ("documents.md", "classics.md", "generative.md", "maps.md")),
+    *(ROOT / "docs" / page for page in ("documents.md", "classics.md", "generative.md", "maps.md", "search.md")),
 ]
 
 TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "network__activation": "tanh"}
@@ -241,6 +241,48 @@ def mapped(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+SETS = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "ecg5000": "heartbeats", "names": "names"}
+
+
+def searched(results: dict[str, Any]) -> dict[str, str]:
+    """Return the tables and times of search, from bench/search.json."""
+    lines = [
+        "| | data | bytes a record | precision of ten | mean average precision |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    noisy = ["| | data | noise 0 | noise 0.3 | noise 0.5 |", "| --- | --- | --- | --- | --- |"]
+    for name in (one for one in SETS if one in results):
+        rows = results[name]["rows"]
+        for what, row in rows.items():
+            if "precision" in row and "noise" not in what:
+                n_bytes = f"{row['bytes']:.4g}" if "bytes" in row else ""
+                ranked = f"{row['map']:.3f}" if "map" in row else ""
+                lines.append(f"| {what} | {SETS[name]} | {n_bytes} | {row['precision']:.3f} | {ranked} |")
+        for what in ("pixels", "auto", "search") if "search, noise 0" in rows else ():
+            clean = next(row for one, row in rows.items() if one.partition(",")[0] == what)
+            cells = [clean, *(rows[f"{what}, noise {noise}"] for noise in ("0.3", "0.5"))]
+            shares = " | ".join(f"{cell['precision']:.3f}" for cell in cells)
+            noisy.append(f"| {what} | {SETS[name]} | {shares} |")
+    times = results["mnist"]["rows"]["times"]
+    filled = {"search": "\n".join(lines), "search-noise": "\n".join(noisy)}
+    filled |= {f"search:{key}": f"{value:.2g}" for key, value in times.items()}
+    for what, row in results.get("million", {"rows": {}})["rows"].items():
+        filled |= {f"million:{what}:{key}": f"{value:.2g}" for key, value in row.items() if not key.endswith("mib")}
+        filled |= {f"million:{what}:{key}": f"{value / 1024:.1f}" for key, value in row.items() if key.endswith("mib")}
+        filled[f"million:{what}:recall"] = f"{row['recall']:.3f}"
+    return filled
+
+
+def paged(page: dict[str, Any]) -> dict[str, str]:
+    """Return what is measured of the page of a map, from bench/maps.json."""
+    return {
+        "page:megabytes": f"{page['bytes'] / 1e6:.1f}",
+        "page:opens": f"{page['opens_in_seconds']:.1f}",
+        "page:draws": f"{page['milliseconds_of_drawing']:.0f}",
+        "page:frames": f"{page['frames_per_second']:.0f}",
+    }
+
+
 def all_numbers() -> dict[str, str]:
     """Return what belongs between the markers of all pages."""
     recipes = json.loads((HERE / "recipes.json").read_text())
@@ -252,12 +294,13 @@ def all_numbers() -> dict[str, str]:
     vae = json.loads((HERE / "vae.json").read_text())
     vq = json.loads((HERE / "vq.json").read_text())
     sda = json.loads((HERE / "sda.json").read_text())
+    maps = json.loads((HERE / "maps.json").read_text())
     tables = {
         "codec": compared(codec["rows"]),
         "denoising": denoised(denoising),
         "generation": generated(generation),
         "likelihoods": likelihoods(vae),
-        "maps": mapped(json.loads((HERE / "maps.json").read_text())),
+        "maps": mapped(maps),
     }
     single = {
         **{f"{name}:elbo": _minus(row["metrics"]["elbo_nats_per_record"]) for name, row in vae.items()},
@@ -270,7 +313,9 @@ def all_numbers() -> dict[str, str]:
         "vq:perplexity": f"{vq['metrics']['codebook_perplexity']:.0f}",
         "vq:bytes": f"{vq['archive_bytes_per_image']:.1f}",
     }
-    return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **single, **tables}
+    single |= paged(maps["mnist page"])
+    search = searched(json.loads((HERE / "search.json").read_text()))
+    return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **single, **tables, **search}
 
 
 def fill(text: str, filled: dict[str, str]) -> str:

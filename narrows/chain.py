@@ -114,14 +114,7 @@ class Chain(nn.Module):
         self.likelihood = parts.likelihood.build(shape)
         self.likelihood.set_dtype(np.dtype(dtype))
         self.missing = None if parts.fill_value is None else Missing(parts.fill_value, shape)
-        how = {"is_affine": self.preprocessor.is_affine, "has_path": parts.network.linear_path}
-        name, has_fill = parts.likelihood.name, self.missing is not None
-        check_settings(self.likelihood, name, shape, has_fill=has_fill, **how)
-        if parts.corruption is not None and parts.corruption.needs_columns and self.likelihood.columns is None:
-            raise InvalidParameterError(
-                f"The corruption '{parts.corruption.name}' takes away cells of tables, and needs the likelihood "
-                f"'columns'. Got '{name}'. Set another corruption, or record='columns'."
-            )
+        check_settings(self.likelihood, parts, shape, is_affine=self.preprocessor.is_affine)
         self.bottleneck = parts.bottleneck.build(parts.network.code_shape(shape, parts.n_latent))
         h_shape, z_shape = self.bottleneck.h_shape, self.bottleneck.z_shape
         outputs, columns = self.likelihood.out_shape(shape), self.likelihood.columns
@@ -183,11 +176,8 @@ class Chain(nn.Module):
             self.likelihood.fit_units(*self.preprocessor.offset_and_scale(self.shape, self.device))
         if check is not None:
             check()
-        if self.parts.network.linear_path:
-            some = list(sampled(lambda: batches(size)))
-            places = None if missing is None else torch.cat([missing.places(batch) for batch in some])
-            x = torch.cat([self.prepare(batch) for batch in some])
-            self.start_at_components(x, places, weights_of_sample(weights, lambda: batches(size)))
+        if self.likelihood.columns is not None or self.parts.network.linear_path:
+            self._start_at(list(sampled(lambda: batches(size))), weights_of_sample(weights, lambda: batches(size)))
         if not (self.likelihood.is_bounded or self.parts.network.start_at_mean):
             return
         values = Moments.of(lambda: (self.prepare(batch) for batch in batches(size)), per_value=True)
@@ -205,6 +195,15 @@ class Chain(nn.Module):
             self.likelihood.fit_scale((start.expand(len(one), *start.shape), one) for one in around_mean)
         if self.parts.network.start_at_mean:
             self.decoder.init_output_bias(start)
+
+    def _start_at(self, some: list[Tensor], weights: Tensor | None) -> None:
+        """Start at the distribution of each column of a table, or at the principal components of some records."""
+        x = torch.cat([self.prepare(batch) for batch in some])
+        if self.likelihood.columns is not None:
+            self.decoder.init_output_bias(self.likelihood.marginals(x))
+            return
+        places = None if self.missing is None else torch.cat([self.missing.places(batch) for batch in some])
+        self.start_at_components(x, places, weights)
 
     @torch.no_grad()
     def start_at_components(self, records: Tensor, missing: Tensor | None, weights: Tensor | None) -> None:

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 GENERATIVE = (ROOT / "docs" / "generative.md").read_text()
 COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
-MEASURED = ("documents", "classics", "generative", "maps")
+MEASURED = ("documents", "classics", "generative", "maps", "search")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

@@ -4,14 +4,14 @@
 
     python bench/search/run.py MODELS [mnist] [fashion-mnist] [ecg5000] [names] [million]
 
-MODELS is a folder for models, which are trained where they are missing (minutes each). All sets by default. ITQ, PQ and
-OPQ are those of faiss; without it their rows are missing. Results are added to bench/search.json, and the table in
-bench/search.md is written anew.
+MODELS is a folder for models, indexes and archives, which are made where they are missing (minutes each), by the
+commands that bench/search.md shows. All sets by default. ITQ, PQ and OPQ are those of faiss; without it their rows are
+missing. Results are added to bench/search.json, and bench/search.md is written anew.
 
 Precision is the mean share, among the ten nearest training records of a query, of those with its label. Mean average
 precision (mAP) ranks all training records: the average precision of a query is the mean, over the training records with
-its label, of the share of such records among those at least as near; of the first 300 queries. Settings are chosen on
-training records. Times are CPU seconds of one core.
+its label, of the share of such records among those at least as near; of the first 300 queries. No
+setting is given but those in the commands. Times are CPU seconds of one core.
 """
 
 from __future__ import annotations
@@ -24,200 +24,115 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from measures import Array, K, Rows, flat, nearest, of_index, of_vectors
+from peers import quantisers
 
 import narrows
 import narrows.data
 from narrows.data import Source
+from narrows.errors import ArchiveError
 from narrows.evaluation.denoising import add_noise
-from narrows.model.artefacts import PrincipalComponents, SearchMetric
-from narrows.model.precision import in_float64
-from narrows.model.search_codes import code_numbers
-from narrows.numerics.nearest import Points
+from narrows.model.artefacts import PrincipalComponents
 from narrows.uses import SearchIndex
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from typed import Folder
 
 ROOT = Path(os.environ.get("NARROWS_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 OUT = Path(__file__).resolve().parents[1] / "search.json"
-QUERIES, RANKED, K = 1000, 300, 10
+QUERIES = 1000
 NOISES = (0.0, 0.3, 0.5)
 BITS = 96
-Array = NDArray[Any]
-Rows = dict[str, dict[str, Any]]
+MILLION = 1_000_000
 
 
-# ---------------------------------------------------------------------------------------------------------- measures
-
-
-def nearest(points: Array, queries: Array, k: int = K) -> Array:
-    """Return the k nearest points (m, k) by Euclidean distance in float32."""
-    points, queries = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (points, queries))
-    squares, found = np.square(points).sum(1), []
-    for start in range(0, len(queries), 100):
-        away = squares - 2 * queries[start : start + 100] @ points.T
-        some = np.argpartition(away, k - 1, axis=1)[:, :k]
-        order = np.take_along_axis(away, some, 1).argsort(1)
-        found.append(np.take_along_axis(some, order, 1))
-    return np.concatenate(found)
-
-
-def precision(indices: Array, labels: Array, of_queries: Array) -> float:
-    return float((labels[indices] == of_queries[:, None]).mean())
-
-
-def average_precision(distances: Iterator[Array], labels: Array, of_queries: Array) -> float:
-    """Return the mean average precision of rankings by distances, an array (n,) for each query."""
-    found = []
-    for away, label in zip(distances, of_queries, strict=False):
-        ranks = np.flatnonzero(labels[away.argsort(kind="stable")] == label) + 1
-        found.append(float((np.arange(1, len(ranks) + 1) / ranks).mean()))
-    return float(np.mean(found))
-
-
-def euclidean(points: Array, queries: Array) -> Iterator[Array]:
-    points, queries = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (points, queries))
-    squares = np.square(points).sum(1)
-    return (squares - 2 * points @ query for query in queries)
-
-
-def of_vectors(points: Array, queries: Array, train: Source, test: Source, *, ranked: bool = True) -> dict[str, Any]:
-    """Return the measures of vectors that are compared by their Euclidean distances."""
-    row = {"precision": precision(nearest(points, queries), train.labels, test.labels)}
-    if ranked:
-        row["map"] = average_precision(euclidean(points, queries[:RANKED]), train.labels, test.labels)
-    return row
-
-
-def of_index(index: SearchIndex, train: Source, test: Source, values: Array, *, ranked: bool = True) -> dict[str, Any]:
-    """Return the measures of an index."""
-    coordinates = index.metric.coordinates(queries_of(index, values))
-    _, indices = Points(index.coordinates).nearest(coordinates, K)
-    row = {"precision": precision(indices, train.labels, test.labels), "weights": index.metric.weights}
-    if ranked:
-        row["map"] = average_precision(euclidean(index.coordinates, coordinates[:RANKED]), train.labels, test.labels)
-    return row
-
-
-def queries_of(index: SearchIndex, values: Array) -> Array:
-    return code_numbers(in_float64(index.needed_model().chain_), values)
-
-
-# -------------------------------------------------------------------------------------------------------------- peers
-
-
-def quantisers(train: Source, test: Source, bits: int = BITS) -> Rows:
-    """Return ITQ, PQ and OPQ by faiss, at a number of bits for a record; records are filled up with zeros."""
-    try:
-        import faiss
-    except ImportError:
-        return {}
-    faiss.omp_set_num_threads(1)
-    n_bytes = bits // 8
-    x, q = (flat(source.values).astype(np.float32) for source in (train, test))
-    wide = -(-x.shape[1] // n_bytes) * n_bytes
-    x, q = (np.ascontiguousarray(np.pad(one, ((0, 0), (0, wide - one.shape[1])))) for one in (x, q))
-    rows: Rows = {}
-    itq = faiss.ITQTransform(wide, bits, True)
-    itq.train(x)
-    signs = [np.where(itq.apply(one) > 0, 1, -1).astype(np.float32) for one in (x, q)]
-    rows["ITQ"] = of_vectors(*signs, train, test)
-    for name in ("PQ", "OPQ"):
-        given = [x, q]
-        if name == "OPQ":
-            rotation = faiss.OPQMatrix(wide, n_bytes)
-            rotation.niter = 10
-            rotation.train(x[:: max(1, len(x) // 20_000)])
-            given = [rotation.apply(one) for one in given]
-        pq = faiss.ProductQuantizer(wide, n_bytes, 8)
-        pq.train(given[0])
-        rows[name] = of_vectors(pq.decode(pq.compute_codes(given[0])), given[1], train, test)
-    return {name: {**row, "bytes": float(n_bytes)} for name, row in rows.items()}
-
-
-def flat(values: Array) -> Array:
-    return values.reshape(len(values), -1)
-
-
-# ---------------------------------------------------------------------------------------------------------------- sets
-
-
-def model_of(folder: Path, name: str, train: Source, recipe: str, **changes: Any) -> narrows.Autoencoder:
-    """Return the model in a file, trained if there is none; it gets a metric of search if it has none."""
-    path = folder / f"{name}.safetensors"
-    if path.exists():
-        model = narrows.load(path)
-        if not model.model_.has(SearchMetric.name):
-            model.measure(train)
-            model.save(path, force=True)
-        return model
-    model = narrows.recipe(recipe, **changes, random_state=0).fit(train)
-    model.save(path)
-    return model
-
-
-def images(name: str, folder: Path, psnr: float) -> Rows:
+def images(name: str, folder: Folder) -> Rows:
     train, test = narrows.data.open(f"{name}:train"), narrows.data.open(f"{name}:test").limit(QUERIES)
-    auto = model_of(folder, f"{name}-auto", train, "auto")
-    n, pixels = auto.n_latent_, (flat(train.values) / 255).astype(np.float32)
-    rows: Rows = {"pixels": of_vectors(pixels, flat(test.values) / 255, train, test)}
-    pca = PrincipalComponents.fit(train.values, n, 0)
-    rows[f"PCA, {n} numbers"] = of_vectors(pca.encode(train.values), pca.encode(test.values), train, test)
-    build_s, of_auto = timed(lambda: SearchIndex.build(train, auto))
-    rows[f"auto, {n} numbers"] = of_index(of_auto, train, test, test.values)
-    codec = model_of(folder, f"{name}-codec", train, "codec", likelihood__psnr=psnr)
-    path = folder / f"{name}.narrows"
-    narrows.compress(train, path, model=codec, bytes_per_record=BITS / 8 - 0.5, force=True, labels="auto")
-    archive = {"bytes": path.stat().st_size / len(train)}
-    rows["archive of codec"] = {**of_index(SearchIndex.load(path, codec), train, test, test.values), **archive}
-    rows |= {f"{one}, {BITS} bits": row for one, row in quantisers(train, test).items()}
-    search = model_of(folder, f"{name}-search", train, "search")
-    of_search = SearchIndex.build(train, search)
+    model = folder.made(f"{name}-auto.safetensors", f"train {name}")
+    path = folder.made(f"{name}-auto.index", f"index {name} -m {name}-auto.safetensors")
+    of_auto = SearchIndex.load(path, model)
+    n, pixels = of_auto.metric.n_numbers, (flat(train.values) / 255).astype(np.float32)
+    of_pixels = of_vectors(pixels, flat(test.values) / 255, train, test)
+    rows: Rows = {"pixels": {**of_pixels, "bytes": train.values[0].nbytes}}
+    rows[f"PCA, {n} numbers"] = of_pca(n, train, test)
+    n_bytes = path.stat().st_size / len(train)
+    rows[f"auto, {n} numbers"] = {**of_index(of_auto, train, test, test.values), "bytes": n_bytes}
+    codec = folder.made(f"{name}-codec.safetensors", f"train {name} --recipe codec --psnr 23.5")
+    given = f"-m {name}-codec.safetensors --labels auto --bytes-per-record {BITS / 8 - 0.5:g}"
+    archive = folder.made(f"{name}.narrows", f"compress {name} {given}")
+    of_archive = loaded(archive, codec)
+    if of_archive is not None:
+        measured = of_index(of_archive, train, test, test.values)
+        rows["archive of codec"] = {**measured, "bytes": archive.stat().st_size / len(train)}
+    rows |= {f"{one}, {BITS} bits": row for one, row in quantisers(train, test, BITS).items()}
+    search = folder.made(f"{name}-search.safetensors", f"train {name} --recipe search")
+    path_of_search = folder.made(f"{name}-search.index", f"index {name} -m {name}-search.safetensors")
+    of_search = SearchIndex.load(path_of_search, search)
     for noise in NOISES:
-        noisy = add_noise(search, test.values, noise, 0)
+        noisy = add_noise(of_search.needed_model(), test.values, noise, 0)
         which = f"noise {noise:g}"
         rows[f"search, {which}"] = of_index(of_search, train, test, noisy, ranked=noise == 0)
         if noise:
             rows[f"pixels, {which}"] = of_vectors(pixels, flat(noisy) / 255, train, test, ranked=False)
             rows[f"auto, {which}"] = of_index(of_auto, train, test, noisy, ranked=False)
-    of_auto.save(folder / f"{name}.index", force=True)
-    rows["times"] = {"build_s": build_s, **times(folder / f"{name}.index", of_auto, path, codec, test)}
+    rows["times"] = times(of_auto, of_archive, train, test)
     return rows
 
 
-def times(path: Path, index: SearchIndex, archive: Path, codec: Any, test: Source) -> dict[str, Any]:
-    """Return CPU seconds of opening and querying, with PyTorch imported and models loaded."""
-    row: dict[str, Any] = {"index_bytes": path.stat().st_size / len(index)}
-    row["first_answer_s"], _ = timed(lambda: SearchIndex.load(path, index.model).query(test.values[:1], K))
-    row["first_answer_of_archive_s"], _ = timed(lambda: SearchIndex.load(archive, codec).query(test.values[:1], K))
-    seconds, _ = timed(lambda: index.query(test.values, K))
-    row["query_of_many_ms"] = 1e3 * seconds / len(test)
-    alone = [timed(lambda i=i: index.query(test.values[i : i + 1], K))[0] for i in range(20)]
+def of_pca(n: int, train: Source, test: Source) -> dict[str, Any]:
+    """Return the measures of n principal components in float32."""
+    pca = PrincipalComponents.fit(train.values, n, 0)
+    return {**of_vectors(pca.encode(train.values), pca.encode(test.values), train, test), "bytes": 4 * n}
+
+
+def loaded(archive: Path, model: Path) -> SearchIndex | None:
+    """Return an archive as an index; None if pixels alone took fewer bytes, so that it has no codes."""
+    try:
+        return SearchIndex.load(archive, model)
+    except ArchiveError as error:
+        print(error)
+        return None
+
+
+def times(index: SearchIndex, archive: SearchIndex | None, train: Source, test: Source) -> dict[str, Any]:
+    """Return CPU seconds of building, opening and querying, with PyTorch imported and models loaded."""
+    model, path = index.needed_model(), index.path or ""
+    row: dict[str, Any] = {"build_s": timed(lambda: SearchIndex.build(train, model))}
+    row["first_answer_s"] = timed(lambda: SearchIndex.load(path, model).query(test.values[:1], K))
+    if archive is not None:
+        where, codec = archive.path or "", archive.needed_model()
+        row["first_answer_of_archive_s"] = timed(lambda: SearchIndex.load(where, codec).query(test.values[:1], K))
+    row["query_of_many_ms"] = 1e3 * timed(lambda: index.query(test.values, K)) / len(test)
+    alone = [timed(lambda i=i: index.query(test.values[i : i + 1], K)) for i in range(200)]
     row["query_alone_ms"] = 1e3 * float(np.median(alone))
     return row
 
 
-def timed(function: Callable[[], Any]) -> tuple[float, Any]:
+def timed(function: Callable[[], Any]) -> float:
     began = time.process_time()
-    result = function()
-    return time.process_time() - began, result
+    function()
+    return time.process_time() - began
 
 
-def ecg5000(folder: Path) -> Rows:
+def ecg5000(folder: Folder) -> Rows:
     """Heartbeats: 500 to search, the first 1,000 others as queries, of five kinds."""
-    train, test = (_ecg(one) for one in ("ECG5000_TRAIN.txt", "ECG5000_TEST.txt.gz"))
-    test = test.limit(QUERIES)
-    auto = model_of(folder, "ecg5000-auto", train, "auto", record="series")
-    n = auto.n_latent_
-    pca = PrincipalComponents.fit(train.values, n, 0)
+    train, test = _ecg("ECG5000_TRAIN.txt"), _ecg("ECG5000_TEST.txt.gz").limit(QUERIES)
+    if not (folder.path / "ecg-train.npz").exists():
+        np.savez(folder.path / "ecg-train.npz", x=train.values, y=train.labels)
+    model = folder.made("ecg5000-auto.safetensors", "train ecg-train.npz --as series")
+    index = SearchIndex.load(folder.made("ecg5000.index", f"index ecg-train.npz -m {model.name}"), model)
+    n, n_bytes = index.metric.n_numbers, os.path.getsize(index.path or "") / len(train)
     return {
-        "values": of_vectors(train.values, test.values, train, test),
-        f"PCA, {n} numbers": of_vectors(pca.encode(train.values), pca.encode(test.values), train, test),
-        f"auto, {n} numbers": of_index(SearchIndex.build(train, auto), train, test, test.values),
+        "values": {**of_vectors(train.values, test.values, train, test), "bytes": train.values[0].nbytes},
+        f"PCA, {n} numbers": of_pca(n, train, test),
+        f"auto, {n} numbers": {**of_index(index, train, test, test.values), "bytes": n_bytes},
     }
 
 
@@ -226,12 +141,14 @@ def _ecg(name: str) -> Source:
     return Source(table[:, 1:].astype(np.float32), table[:, 0].astype(int), name=name, record="series")
 
 
-def names(folder: Path) -> Rows:
+def names(folder: Folder) -> Rows:
     """Names: precision is the share of the ten nearest names within two edits of the query, a name that is left out."""
     words = (ROOT / "text" / "names.txt").read_text().split()
     queries, known = words[5::100][:QUERIES], [word for i, word in enumerate(words) if i % 100 != 5]
-    model = model_of(folder, "names-text", narrows.data.open(known), "text")
-    index = SearchIndex.build(known, model)
+    (folder.path / "names.txt").write_text("\n".join(known) + "\n")
+    path = folder.made("names.safetensors", "train names.txt --recipe text")
+    index = SearchIndex.load(folder.made("names.index", f"index names.txt -m {path.name}"), path)
+    model = index.needed_model()
     _, found = index.query(queries, K)
     symbols, of_queries = (model.records_of(narrows.data.open(one)).values for one in (known, queries))
     away = np.stack([(symbols != query).sum(1) for query in of_queries])
@@ -260,24 +177,47 @@ def edits(a: str, b: str) -> int:
     return row[-1]
 
 
-def million(folder: Path) -> Rows:
-    """A million codes of 32 numbers: those of MNIST, 17 times, each time with other noise."""
-    index = SearchIndex.load(folder / "mnist.index")
-    rng, spread = np.random.default_rng(0), index.coordinates.std(0) * 0.2
-    many = np.concatenate([index.coordinates + rng.normal(0, spread, index.coordinates.shape) for _ in range(17)])
-    limit = index.metric.limits if not index.metric.length else 300
-    points = np.clip(np.rint(many), -limit, limit).astype(np.int16)[:1_000_000]
-    queries = points[::1000]
-    build, exact = timed(lambda: Points(points))
-    seconds, _ = timed(lambda: exact.nearest(queries, K))
-    alone, _ = timed(lambda: exact.nearest(queries[:1], K))
-    row = {"build_s": build, "query_of_many_ms": seconds, "query_alone_ms": 1e3 * alone, "bytes": points.nbytes}
-    return {"exact": row}
+def million(folder: Folder) -> Rows:
+    """A million images: those of MNIST 17 times, moved by up to two pixels and with noise."""
+    if not (folder.path / "million.npy").exists():
+        write_million(folder.path / "million.npy")
+    model = folder.made("mnist-auto.safetensors", "train mnist")
+    rows: Rows = {}
+    test = narrows.data.open("mnist:test").limit(QUERIES)
+    for name, option in (("exact", "--exact"), ("graph", "--approximate")):
+        if name == "graph" and find_spec("usearch") is None:
+            continue
+        command = f"index million.npy -m {model.name} {option} --force -o million-{name}.index"
+        folder.commands.append(f"narrows {command}")
+        made = folder.run(command)
+        row: dict[str, Any] = {"build_s": made["cpu_s"], "build_peak_mib": made["peak_mib"]}
+        path = folder.path / f"million-{name}.index"
+        row["bytes"] = path.stat().st_size / MILLION
+        asked = folder.run(f"search mnist:test#0 -i {path.name} -m {model.name}")
+        row |= {"first_answer_command_s": asked["cpu_s"], "first_answer_peak_mib": asked["peak_mib"]}
+        index = SearchIndex.load(path, model)
+        index.query(test.values[:1], K)
+        row["query_of_many_ms"] = 1e3 * timed(lambda index=index: index.query(test.values, K)) / len(test)
+        alone = [timed(lambda i=i, index=index: index.query(test.values[i : i + 1], K)) for i in range(20)]
+        row["query_alone_ms"] = 1e3 * float(np.median(alone))
+        exact, found = (index.query(test.values, K, exact=is_exact)[1] for is_exact in (True, False))
+        shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), found.tolist(), strict=True)]
+        rows[name] = {**row, "recall": float(np.mean(shared)) / K}
+    return rows
 
 
-SETS: dict[str, Callable[[Path], Rows]] = {
-    "mnist": lambda folder: images("mnist", folder, 23.5),
-    "fashion-mnist": lambda folder: images("fashion-mnist", folder, 23.5),
+def write_million(path: Path) -> None:
+    train, rng = narrows.data.open("mnist:train").values, np.random.default_rng(0)
+    many = np.lib.format.open_memmap(path, "w+", np.uint8, (MILLION, *train.shape[1:]))
+    for start in range(0, MILLION, len(train)):
+        moved = np.roll(train, rng.integers(-2, 3, 2), axis=(1, 2))[: MILLION - start]
+        many[start : start + len(moved)] = np.clip(moved + rng.normal(0, 10, moved.shape), 0, 255)
+    many.flush()
+
+
+SETS: dict[str, Callable[[Folder], Rows]] = {
+    "mnist": lambda folder: images("mnist", folder),
+    "fashion-mnist": lambda folder: images("fashion-mnist", folder),
     "ecg5000": ecg5000,
     "names": names,
     "million": million,
@@ -287,27 +227,35 @@ SETS: dict[str, Callable[[Path], Rows]] = {
 def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(exist_ok=True)
-    done = json.loads(OUT.read_text()) if OUT.exists() else {}
     for name in sys.argv[2:] or SETS:
-        print(name, flush=True)
-        done[name] = SETS[name](folder)
-        done |= {"date": date.today().isoformat(), "machine": platform.processor() or platform.machine()}
-        done |= {"narrows": narrows.__version__, "numpy": np.__version__}
+        typed = Folder(folder)
+        rows = SETS[name](typed)
+        about = {"date": date.today().isoformat(), "machine": platform.processor() or platform.machine()}
+        versions = {"narrows": narrows.__version__, "numpy": np.__version__}
+        done = json.loads(OUT.read_text()) if OUT.exists() else {}
+        done[name] = {"commands": typed.commands, **about, **versions, "rows": rows}
         OUT.write_text(json.dumps(done, indent=2) + "\n")
         OUT.with_suffix(".md").write_text(table(done))
-        print(json.dumps(done[name], indent=1), flush=True)
+        print(name, json.dumps(done[name], indent=1), flush=True)
 
 
 def table(done: dict[str, Any]) -> str:
-    """Return the precisions as a table."""
+    """Return the commands, precisions and times as a page."""
     lines = ["# Search by codes", "", "Made by `python bench/search/run.py`; see there for what is measured.", ""]
-    for name in (one for one in SETS if one in done and one != "million"):
-        lines += [f"## {name}", "", "| what | bytes a record | precision@10 | mAP |", "| --- | --- | --- | --- |"]
-        for what, row in done[name].items():
-            if what != "times":
-                n_bytes = f"{row['bytes']:.1f}" if "bytes" in row else ""
-                ranked = f"{row['map']:.3f}" if "map" in row else ""
-                lines.append(f"| {what} | {n_bytes} | {row['precision']:.3f} | {ranked} |")
+    for name in (one for one in SETS if one in done):
+        commands = [f"    {command}" for command in done[name]["commands"]]
+        lines += [f"## {name}", "", *commands, ""]
+        rows = done[name]["rows"]
+        measured = {what: row for what, row in rows.items() if "precision" in row}
+        if measured:
+            lines += ["| what | bytes a record | precision@10 | mAP |", "| --- | --- | --- | --- |"]
+        for what, row in measured.items():
+            n_bytes = f"{row['bytes']:.1f}" if "bytes" in row else ""
+            ranked = f"{row['map']:.3f}" if "map" in row else ""
+            lines.append(f"| {what} | {n_bytes} | {row['precision']:.3f} | {ranked} |")
+        for what in (one for one in rows if one not in measured):
+            values = ", ".join(f"{key.replace('_', ' ')} {value:.4g}" for key, value in rows[what].items())
+            lines += ["", f"{what}: {values}"]
         lines.append("")
     return "\n".join(lines)
 

@@ -18,6 +18,7 @@ from narrows.cli.options import (
     write_options,
 )
 from narrows.cli.outputs import READS_PIPE, WRITES_PIPE, Verb
+from narrows.cli.table_rows import has_rows, restored_rows, rows_line, texts_in, write_rows
 from narrows.cli.text import checked_texts, side_by_side
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ __all__ = ["check_records_output", "decode", "encode", "reconstruct", "records_l
 
 _RECORDS = (
     "Output: a path that ends in .npy, a folder for images, or - for standard output (.npy). "
-    "In a folder, --force replaces files of the same names and keeps other files."
+    "In a folder, --force replaces files of the same names and keeps other files. Tables: .csv, .parquet or .feather."
 )
 
 
@@ -71,7 +72,7 @@ def reconstruct(
     source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
     restored = loaded.reconstruct(source, dtype=loaded.model_.written_dtype)
     files = source.files if keeps_names else None
-    write_records(output, restored, files=files, force=force, as_json=as_json, of=source)
+    write_records(output, restored, files=files, force=force, as_json=as_json, of=source, model=loaded)
 
 
 def _print_texts(
@@ -161,7 +162,7 @@ def decode(
         )
     narrows.data.check_finite(source)
     records = loaded.inverse_transform(source.values, dtype=loaded.model_.written_dtype)
-    write_records(output, records, files=None, force=force, as_json=as_json)
+    write_records(output, records, files=None, force=force, as_json=as_json, model=loaded)
 
 
 def check_records_output(output: str, *, force: bool) -> bool:
@@ -179,10 +180,19 @@ def write_records(
     force: bool,
     as_json: bool,
     of: Source | None = None,
+    model: Autoencoder | None = None,
 ) -> None:
-    """Write records or codes, or the steps of the series ``of``, and print what was written."""
+    """Write records or codes, the steps of the series ``of``, or rows of a model's table; print what was written."""
     import narrows.data
 
+    if model is not None and has_rows(model, output):
+        texts = {} if of is None else texts_in(model, of)
+        write_rows(output, model, restored_rows(model, values), texts, force=force)
+        if as_json:
+            print_json({"path": output, "records": len(values), "columns": values.shape[1] + len(texts)})
+        else:
+            print_written(rows_line(output, values, len(texts)))
+        return
     series = None if of is None or of.windows is None else of.windows.series.rows()
     text = None if of is None or of.text is None else of.text.rows()
     path = narrows.data.write(output, values, files=files, series=series, text=text, force=force)

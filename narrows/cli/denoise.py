@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +10,7 @@ from click.core import ParameterSource
 
 from narrows.cli.apply import check_records_output, records_line, write_records
 from narrows.cli.console import aligned, count, note, print_json, print_written
+from narrows.cli.file_names import PICTURE_ENDINGS, names_picture
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import (
     data_argument,
@@ -23,6 +22,7 @@ from narrows.cli.options import (
 )
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
+from narrows.cli.table_rows import rows_line, texts_in, write_rows
 from narrows.cli.text import refuse_text
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["denoise"]
 
-_PICTURES = (".png", ".svg", ".pdf")
 _ONLY_FOR_DEMO = ("seed", "n")
 
 EPILOG = """
@@ -87,9 +86,10 @@ def denoise(
     """Remove noise from DATA with a MODEL trained for it: `--recipe conv-denoising`, `--set corruption=gaussian`.
 
     Records are written in the units and dtype of the training data, except that tables of whole numbers other than
-    uint8 are written as floats.
+    uint8 are written as floats. In a table with columns of several kinds, missing cells are filled, and numbers far
+    outside the training data's range are replaced; all other cells stay as they are.
     """
-    is_picture = _is_picture(output)
+    is_picture = names_picture(output)
     _check_options(ctx, is_picture=is_picture)
     is_folder = False
     if is_picture:
@@ -98,6 +98,9 @@ def denoise(
         is_folder = check_records_output(output, force=force)
     loaded = load_model(model, device)
     refuse_text(loaded, "denoise", "To see what a model restores: narrows reconstruct.")
+    if loaded.record_ == "columns":
+        _fill_rows(loaded, data, output, limit, reading, force=force, as_json=as_json, quiet=quiet)
+        return
     if loaded.chain_.corruption is None:
         note(
             "Note: this model was trained without corruption, so it has not learned to remove noise. "
@@ -133,6 +136,38 @@ def denoise(
     )
 
 
+def _fill_rows(
+    model: Autoencoder,
+    data: str,
+    output: str,
+    limit: int | None,
+    reading: dict[str, Any],
+    *,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Fill the missing and the impossible cells of a table, and print how many there were."""
+    from narrows.estimators.table_samples import repaired
+    from narrows.records import Columns
+
+    schema = model.model_.schema
+    assert isinstance(schema, Columns), "the model is one of a table"
+    if click.get_current_context().params["demo_noise"] is not None:
+        raise click.UsageError("--demo-noise has no meaning for a table. Leave it out.")
+    source = model.records_of(open_data(data, limit=limit, quiet=quiet, **reading))
+    found = repaired(model, source, schema.fields)
+    write_rows(output, model, found.values, texts_in(model, source), force=force)
+    counts = {"filled": int(found.were_missing.sum()), "replaced": int(found.were_impossible.sum())}
+    if as_json:
+        print_json({"path": output, "records": len(found.values), **counts})
+        return
+    print_written(
+        rows_line(output, found.values, len(texts_in(model, source))),
+        f"{count(counts['filled'], 'missing cell')} filled, {count(counts['replaced'], 'impossible number')} replaced",
+    )
+
+
 def _compare(
     model: Autoencoder, source: Source, noise: float, seed: int, *, quiet: bool
 ) -> tuple[NDArray[Any], NDArray[Any], dict[str, Any]]:
@@ -144,10 +179,6 @@ def _compare(
     with show_progress(quiet=quiet) as progress:
         comparison = measure_denoisers(model, source, noisy, restored, noise=noise, progress=progress)
     return noisy, restored, comparison
-
-
-def _is_picture(output: str) -> bool:
-    return Path(output).suffix.lower() in _PICTURES and not output.endswith(("/", os.sep)) and not os.path.isdir(output)
 
 
 def _check_options(ctx: click.Context, *, is_picture: bool) -> None:
@@ -171,7 +202,7 @@ def _check_options(ctx: click.Context, *, is_picture: bool) -> None:
         raise click.UsageError(f"--seed must be a whole number ≥ 0 and below 2^32. Got {ctx.params['seed']}.")
     if "n" in given and not is_picture:
         raise click.UsageError(
-            f"-n has an effect only if the output is a picture ({', '.join(_PICTURES)}). Leave it out."
+            f"-n has an effect only if the output is a picture ({', '.join(PICTURE_ENDINGS)}). Leave it out."
         )
 
 

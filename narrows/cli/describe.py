@@ -23,6 +23,8 @@ def taken_for(record: str, shape: Sequence[int], asked_for: str) -> str:
     if record == "series":
         channels = f" and {count(shape[1], 'channel')}" if len(shape) > 1 else ""
         return f"windows of series, of {count(shape[0], 'step')}{channels}"
+    if record == "columns":
+        return f"rows of a table, of {count(shape[0], 'column')}"
     if record == "text":
         return f"text, in records of up to {count(shape[0], 'byte')}"
     why = ", by their shape (--as vector if they are not images)" if asked_for == "auto" else ""

@@ -11,6 +11,7 @@ from narrows.cli.console import aligned, count, number, print_json, print_lines,
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, model_option, write_options
 from narrows.cli.outputs import WRITES, Verb
+from narrows.io.text import shown_name
 
 if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder
@@ -84,6 +85,19 @@ def evaluate(
     )
 
 
+def _column_lines(columns: list[dict[str, Any]]) -> list[str]:
+    """Return a table of the metrics of columns."""
+    head = ("column", "kind", "restored", "by PCA", "from others", "bits", "own bits", "bits from others")
+    rows: list[tuple[str, ...]] = [head]
+    for one in columns:
+        name = "right" if "right" in one else "mean_error"
+        shown = [one[f"{before}{name}{after}"] for before, after in (("", ""), ("pca_", ""), ("", "_from_others"))]
+        texts = ["-" if x is None else f"{x:.1%}" if name == "right" else f"±{number(x)}" for x in shown]
+        bits = ["-" if x is None else f"{x:.2f}" for x in (one["bits"], one["own_bits"], one["bits_from_others"])]
+        rows.append((shown_name(one["name"]), one["kind"], *texts, *bits))
+    return aligned(rows, right=range(2, 8))
+
+
 def _check_output(per_record: str | None, *, force: bool) -> None:
     """Refuse a file that cannot be written, before the model is loaded."""
     if per_record is None:
@@ -102,6 +116,8 @@ def metric_lines(metrics: Mapping[str, Any], model: Autoencoder) -> list[str]:
 
     rows = []
     for name, value in metrics.items():
+        if name == "columns":
+            continue
         unit, meaning, _ = METRICS.get(name, Metric("", "", ""))
         if value is None:
             why = "the model has none" if name.startswith("pca_") else "not defined for these data"
@@ -109,6 +125,8 @@ def metric_lines(metrics: Mapping[str, Any], model: Autoencoder) -> list[str]:
         rows.append((name, number(value), unit, meaning))
     if model.record_ == "text":
         return aligned(rows, right=[1])
+    if model.record_ == "columns":
+        return [*aligned(rows, right=[1]), "", *_column_lines(metrics["columns"])]
     lines = [*aligned(rows, right=[1]), "", compared_with_pca(metrics, model)]
     few = decided_by_few(metrics)
     lines += [] if few is None else [f"{few} --per-record lists the errors of all records."]

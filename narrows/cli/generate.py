@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +10,12 @@ import click
 from click.core import ParameterSource
 
 from narrows.cli.apply import check_records_output, records_line
-from narrows.cli.console import print_json, print_written
+from narrows.cli.console import count, print_json, print_written
+from narrows.cli.file_names import names_picture
 from narrows.cli.inputs import check_file_output, load_model, open_record
 from narrows.cli.options import device_option, model_option, output_option, write_options
 from narrows.cli.outputs import READS, Verb, split_record
+from narrows.cli.table_rows import has_rows, parse_given, rows_line, write_rows
 from narrows.cli.text import refuse_text
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["generate"]
 
-_PICTURES = (".png", ".svg", ".pdf")
 _MOST_DRAWN = 2_500
 _USUAL_N = {"samples": 64, "between": 10, "manifold": 20, "traverse": 11}
 _ONLY_FOR_SAMPLES = {"seed": "--seed", "source": "--from"}
@@ -43,6 +43,7 @@ that tables of whole numbers other than uint8 are written as floats.
   narrows generate -m MODEL --manifold -o manifold.png
   narrows generate -m MODEL --traverse -o traverse.png
   narrows generate -m MODEL -n 64 --label 7 -o sevens.png
+  narrows generate -m TABLE_MODEL -n 1000 --given country=Peru -o rows.csv
 
 RECORD is DATA with one record, or DATA#INDEX, counted from 0. For a model of text it may be the text itself.
 """
@@ -64,7 +65,7 @@ class _Generated:
 @output_option(
     "OUT",
     "Output: a picture (.png, .svg or .pdf), records (a path that ends in .npy, or - for standard output), a folder "
-    "for images, or text (.txt).",
+    "for images, text (.txt), or rows of a table (.csv, .parquet or .feather).",
     pipe=True,
 )
 @click.option(
@@ -100,6 +101,12 @@ class _Generated:
     help="Vary one latent dimension at a time, from −3 to 3 standard deviations around the mean code or the code of "
     "RECORD. At most the 16 most important dimensions are varied.",
 )
+@click.option(
+    "--given",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="For tables: generate rows with this value in this column. May be given several times.",
+)
 @click.option("--label", metavar="LABEL", help="Generate records of this label, with a conditional model.")
 @device_option
 @write_options
@@ -117,6 +124,7 @@ def generate(
     manifold: bool,
     traverse: str | None,
     label: str | None,
+    given: tuple[str, ...],
     device: str,
     force: bool,
     as_json: bool,
@@ -124,7 +132,7 @@ def generate(
 ) -> None:
     """Generate new records with MODEL: samples by default, or interpolations, a manifold or traversals."""
     kind = _kind(between=between, manifold=manifold, traverse=traverse)
-    is_picture = _is_picture(output)
+    is_picture = names_picture(output)
     _check_options(ctx, kind)
     n = _USUAL_N[kind] if n is None else n
     if is_picture:
@@ -135,6 +143,11 @@ def generate(
     loaded = load_model(model, device)
     if is_picture:
         refuse_text(loaded, f"A picture of records, {output},", "Give a path that ends in .txt.")
+    if has_rows(loaded, output):
+        _rows(ctx, loaded, output, n, kind)
+        return
+    if given:
+        raise click.UsageError("--given is for models of tables whose rows are written to a .csv file. Leave it out.")
     y = None if label is None else _label(loaded, label)
     if kind == "samples":
         made = _samples(loaded, n, y, source or "auto", seed)
@@ -153,6 +166,29 @@ def generate(
         print_json({"path": output, "model": model, "kind": kind, **told, **described, **made.said})
     else:
         print_written(output if is_picture else records_line(output, records))
+
+
+def _rows(ctx: click.Context, model: Autoencoder, output: str, n: int, kind: str) -> None:
+    """Draw rows of a table, write them, and print how many are rows of the training table."""
+    from narrows.estimators.table_samples import new_rows
+    from narrows.records import Columns
+
+    params, schema = ctx.params, model.model_.schema
+    assert isinstance(schema, Columns), "the model is one of a table"
+    if kind != "samples" or params["source"] is not None or params["label"] is not None:
+        raise click.UsageError(
+            "Rows of a table are drawn column by column. --between, --manifold, --traverse, --from and --label have no "
+            "effect on them. Leave them out, or write the numbers of records to a .npy file."
+        )
+    given = parse_given(params["given"])
+    found = new_rows(model, n, (schema.fields, schema.texts), given=given, seed=params["seed"])
+    write_rows(output, model, found.values, found.texts, force=params["force"])
+    if params["as_json"]:
+        facts = {"records": n, "columns": len(schema.fields) + len(found.texts), "training_rows": found.n_known}
+        print_json({"path": output, "model": params["model"], "kind": kind, "given": given, **facts})
+        return
+    known = "" if found.n_known is None else f"{count(found.n_known, 'row')} are rows of the training table, too"
+    print_written(rows_line(output, found.values, len(found.texts)), *([known] if known else []))
 
 
 def _as_written(model: Autoencoder, records: NDArray[Any]) -> NDArray[Any]:
@@ -278,7 +314,3 @@ def _check_drawable(n: int) -> None:
             f"A picture can show at most {_MOST_DRAWN:,} records. Got {n:,}. "
             "Write them to a path that ends in .npy, or generate fewer."
         )
-
-
-def _is_picture(output: str) -> bool:
-    return Path(output).suffix.lower() in _PICTURES and not output.endswith(("/", os.sep)) and not os.path.isdir(output)

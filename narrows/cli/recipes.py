@@ -8,11 +8,11 @@ from narrows.cli.console import aligned, note, print_json, print_lines
 from narrows.cli.options import json_option, quiet_option
 from narrows.cli.outputs import Verb
 from narrows.errors import UnknownNameError
-from narrows.estimators.recipe_list import OF_BYTES, SUMMARIES
+from narrows.estimators.recipe_list import OF_BYTES, OF_TABLES, SUMMARIES
 
 __all__ = ["recipes"]
 
-_ALL = SUMMARIES | OF_BYTES
+_ALL = SUMMARIES | OF_BYTES | OF_TABLES
 _DOCUMENTS = (
     "Documents 0 to 4 are published tutorials on autoencoders that these recipes reproduce: 0 (TensorFlow),\n"
     "1 (lecture notes), 2 (Theano), 3 (compression), 4 (Keras). See docs/documents.md."
@@ -38,6 +38,8 @@ def recipes(*, name: str | None, as_json: bool, quiet: bool) -> None:
         from narrows.estimators.byte_model import ByteModel
 
         settings = vars(ByteModel())
+    elif name in OF_TABLES:
+        settings = {}
     else:
         from narrows.estimators.recipes import recipe  # imports PyTorch
 

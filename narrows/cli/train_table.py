@@ -1,42 +1,57 @@
-"""``narrows train`` on a table in a file of text."""
+"""``narrows train --recipe columns``: a model of a table that writes small files, and has no network."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from narrows.cli.console import aligned, count, number, print_json, print_written
 from narrows.cli.inputs import check_file_output
 from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
+from narrows.estimators.recipe_list import OF_TABLES
 
 if TYPE_CHECKING:
     from narrows.data.tables.form import TableSource
 
 __all__ = ["table_to_learn", "train_on_table"]
 
+(_COLUMNS,) = OF_TABLES
+
 
 def table_to_learn(data: str, name: str, limit: int | None, given: dict[str, Any]) -> TableSource | None:
-    """Return DATA as a table if a model of tables is to be trained; None for an autoencoder.
-
-    Files of text are tables unless their rows are numbers at a date each. With a recipe or an option of autoencoders,
-    none is.
+    """Return DATA as a table if a model of tables for archives is to be trained; None for an autoencoder.
 
     Parameters
     ----------
     name : str
         The recipe.
     given : dict
-        All other options of autoencoders, and of formats.
-    """
-    from narrows.data.tables.choice import is_text_table, table_of
+        All other options of autoencoders, and of formats, which must not be given with this recipe.
 
-    is_given = any(value not in (None, False, (), {}) for value in given.values())
-    if name != "auto" or is_given or not is_text_table(data):
+    Raises
+    ------
+    click.UsageError
+        If one is given, or the data are no table.
+    """
+    if name != _COLUMNS:
         return None
+    from narrows.data.tables.choice import is_text_table, open_table
+
+    found = next((one for one, value in given.items() if value not in (None, False, (), {})), None)
+    if found is not None:
+        raise click.UsageError(
+            f"--{found.replace('_', '-')} has no effect with --recipe {_COLUMNS}, which trains no network. Omit it."
+        )
+    if not is_text_table(data):
+        raise click.UsageError(
+            f"--recipe {_COLUMNS} learns from a table in a file of text, .csv or .tsv. Got '{data}'."
+        )
     with recorded(held=True):
-        return table_of(data, limit=limit)
+        return open_table(data, limit=limit)
 
 
 def train_on_table(source: TableSource, output: str, *, force: bool, as_json: bool, quiet: bool) -> None:

@@ -96,10 +96,10 @@ class Autoencoder(
         the label, and records with a given label can be generated (Sohn, Lee and Yan 2015).
     training : Training, optional
         How to train. None: the defaults of `Training`.
-    artefacts : "all", or a sequence of "pca", "density", "search" and "codec"
-        What is measured on the training records: PCA for comparisons, a density of codes for sampling, and the archive
-        codec. `fit` measures PCA, and keeps a sample of records for the others, which are measured at first use or when
-        the model is saved. ``artefacts=()``: none; `measure` measures them later.
+    artefacts : "all", or a sequence of "pca", "columns", "density", "search" and "codec"
+        What is measured on the training records: PCA for comparisons ("columns": that of tables), a density of codes
+        for sampling, and the archive codec. `fit` measures PCA, and keeps a sample of records for the others, which are
+        measured at first use or when the model is saved. ``artefacts=()``: none; `measure` measures them later.
     fill_value : float, optional
         A value that stands for missing values, such as -9999 or NaN. Missing values count neither in the statistics of
         the data nor in the loss or the metrics, and the encoder gets the mean of their column instead of them.

@@ -84,7 +84,8 @@ class Continuing(KeepsMoments, Measuring):
             data, _ = open_for_training(self, X, y, None, sample_weight)
             once = {"training": settings, "pretraining": None, "residual": None, "race": False, "artefacts": ()}
             model, stage, _ = self._train(params | once, data, None, seed=seed_of(self), callback=callback)
-            model = replace(model, parameters=params, unmeasured=dict.fromkeys(Artefact.registry, _NO_ARTEFACTS))
+            applicable = [name for name, kind in Artefact.registry.items() if kind.applies(model)]
+            model = replace(model, parameters=params, unmeasured=dict.fromkeys(applicable, _NO_ARTEFACTS))
             return self._keep_moments(model, settings, stage)
         check_fixed("Autoencoder", FIXED, params, self.model_.parameters, "partial_fit")
         data = self._opened(X, y, sample_weight)
@@ -197,8 +198,8 @@ class Continuing(KeepsMoments, Measuring):
         """
         reasons = {
             name: INTERRUPTED if name in wanted else model.unmeasured.get(name, NOT_ASKED_FOR)
-            for name in Artefact.registry
-            if not model.has(name)
+            for name, kind in Artefact.registry.items()
+            if kind.applies(model) and not model.has(name)
         }
         trained = time.perf_counter()
         took = None if before is None else replace(before, training=round(before.training + trained - began, 3))

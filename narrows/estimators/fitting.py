@@ -12,6 +12,7 @@ from torch import nn
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.data.scale import Trained
+from narrows.data.tables.new_texts import arrays_of_texts
 from narrows.errors import DataWarning, FreezeWarning, warn
 from narrows.estimators.budget import ending_early
 from narrows.estimators.parameters import artefacts_of
@@ -119,17 +120,15 @@ def train_model(
     parts = parts_for(params, source, schema, seed, n_classes=0 if classes is None else len(classes))
     apart = Split.of(data, validation, settings, seed, by_default=holds_out(params, parts, source))
     _warn_of_few(source)
-    learned_from = apart.records
-    records = labelled(learned_from, labels)
-    from_file = {name: run[name] for name in ("checkpoint", "resume")}
-    plan = planned(params, parts, source, apart, seed=seed, callback=callback, **from_file)
+    learned_from, records = apart.records, labelled(apart.records, labels)
+    plan = planned(params, parts, source, apart, seed=seed, callback=callback, **run)
     settings = plan.settings
     chain = new_chain(plan.parts, settings, source, learned_from, seed)
     if ArchiveCodec.name in artefacts_of(params["artefacts"]):
         _warn_if_too_large(chain)
     pretraining = pretraining_stages(params, chain, records)
-    name = "all layers" if pretraining else plan.name
-    stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=name)
+    stage_name = "all layers" if pretraining else plan.name
+    stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=stage_name)
     stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:
@@ -148,6 +147,7 @@ def train_model(
         residual=residual,
         residual_part=plan.residual,
         race=plan.race,
+        arrays={} if source.table is None else arrays_of_texts(source.table),
     )
     callback.watch(model)
     run |= {"callback": callback, "seed": seed}
@@ -173,8 +173,8 @@ def train_model(
         kept=kept,
     )
     unseen = None if plan.race is None else apart.held_out
-    of_records: dict[str, Any] = {"labels": source.labels, "classes": labels}
-    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen, **of_records)
+    told = (source.labels, labels)
+    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen, *told)
 
 
 def train_stages(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Source
+from narrows.data.tables.restored import frame_of
 from narrows.data.text.pieces import texts_of
 from narrows.errors import InvalidParameterError
 from narrows.estimators.base import labels_of, listed
 from narrows.estimators.learned import LearnedAttributes
+from narrows.estimators.table_samples import new_rows
 from narrows.estimators.training_data import CONDITIONAL
 from narrows.model.sampling import (
     DRAWN_FOR_A_TEXT,
@@ -39,12 +42,14 @@ class Generation(LearnedAttributes):
         noise: bool = False,
         random_state: Any = None,
         dtype: DTypeLike | None = None,
+        given: Mapping[str, Any] | None = None,
     ) -> Any:
         """Return n new records (n, *shape), in the units of the training data; texts as a list of `str`.
 
         Codes are drawn and decoded. They come from the prior N(0, I) where training drew the codes towards it
         (variational models, and those with the penalty ``mmd``), otherwise from `latent_density_`. For each text eight
-        codes are drawn, and the text that the model finds likeliest is kept.
+        codes are drawn, and the text that the model finds likeliest is kept. Rows of a table need no codes: their cells
+        are drawn column by column, each given those before, and returned as a data frame; see `docs/tables.md`.
 
         Parameters
         ----------
@@ -60,6 +65,9 @@ class Generation(LearnedAttributes):
             Source of the draws.
         dtype : dtype, optional
             As for `reconstruct`.
+        given : mapping of str to value, optional
+            For tables: values that some columns have, by name, ``{"country": "Peru"}``. The others are drawn given
+            these.
 
         Raises
         ------
@@ -72,6 +80,13 @@ class Generation(LearnedAttributes):
         """
         check_is_fitted(self)
         state = random_state_of(random_state)
+        if self._fields is not None and source == "auto":
+            found = new_rows(self, n, self._fields, given=given, seed=int(state.randint(2**31 - 1)))
+            return found.values if dtype is not None else frame_of(self._fields[0], found.values, found.texts, None)
+        if given is not None:
+            raise InvalidParameterError(
+                "The 'given' of sample is for models of tables, with source='auto'. Leave it out."
+            )
         is_text = self.record_ == "text"
         n_codes = n * DRAWN_FOR_A_TEXT if is_text and not noise and isinstance(n, int) else n
         codes = self.sample_codes(n_codes, source=source, random_state=state)

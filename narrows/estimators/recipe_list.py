@@ -5,10 +5,13 @@ The lines are those of the functions in `narrows.estimators.recipes`; a test com
 
 from __future__ import annotations
 
-__all__ = ["OF_BYTES", "SUMMARIES"]
+__all__ = ["OF_BYTES", "OF_TABLES", "SUMMARIES"]
 
 OF_BYTES = {"bytes": "For lossless files of text: no network, but a sample of the texts that predicts their bytes."}
 """The recipe that is no autoencoder; see `narrows.estimators.byte_model`."""
+
+OF_TABLES = {"columns": "For lossless files of tables: no network, but what predicts each column from those before it."}
+"""The recipe of models of tables that are no autoencoders; see `narrows.archive.table_training`."""
 
 SUMMARIES = {
     "auto": "Parts chosen by the kind and size of the data, tuned for good quality in short time.",

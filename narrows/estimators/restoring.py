@@ -15,6 +15,7 @@ from narrows.errors import InvalidParameterError
 from narrows.estimators.base import Data
 from narrows.estimators.generation import Generation
 from narrows.estimators.table_rows import rows_like
+from narrows.estimators.table_samples import repaired
 from narrows.model.inference import corrupt, reconstruct, returned_dtype
 from narrows.numerics.randomness import drawn_seed
 
@@ -74,10 +75,19 @@ class Restoring(Generation):
         from corrupted ones, and removes noise like that of its training. A model trained without it has learned to
         preserve its input, and removes only what does not fit into the code.
 
+        In rows of a table, missing cells are filled by what the others of their row tell, numbers far outside the range
+        of the training data are replaced likewise, and all other cells stay as they are.
+
         Vincent, Larochelle, Bengio and Manzagol (2008), "Extracting and composing robust features with denoising
         autoencoders", section 2.3.
         """
-        return self.reconstruct(X, y, dtype=dtype)
+        if self._fields is None:
+            return self.reconstruct(X, y, dtype=dtype)
+        source = self._open(X, reset=False)
+        values = repaired(self, source, self._fields[0]).values
+        if dtype is not None:
+            return to_dtype(values, returned_dtype(dtype, self.dtype_, self.shape_))
+        return rows_like(self, X, values, of=source, is_exact=True)
 
     def corrupt(self, X: Data, *, random_state: Any = None) -> Any:
         """Return records (n, *shape) corrupted as in training, in their own units and dtype.

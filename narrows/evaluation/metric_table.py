@@ -89,6 +89,17 @@ METRICS = {
         "The training loss of the median record, on which a few records that are unlike all others have no effect. "
         "Lower is better.",
     ),
+    "bits_per_record": Metric(
+        "bits",
+        "of a row given its code",
+        "For tables: −log₂ p of a row's cells given its code, with numbers rounded to their resolution. The code "
+        "itself is not counted. Lower is better.",
+    ),
+    "own_bits_per_record": Metric(
+        "bits",
+        "of a row by each column's own distribution",
+        "For tables: the bits of a row if each column is coded by a histogram of its training cells.",
+    ),
     "pca_sse_per_record": Metric(
         "",
         "squared error of a record by PCA with as many components",

@@ -16,6 +16,7 @@ from narrows.data.for_model import check_fits
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.estimators.checks import autoencoder_in
+from narrows.evaluation.column_metrics import column_metrics
 from narrows.evaluation.likelihood import bounds
 from narrows.evaluation.per_record import Errors, record_columns
 from narrows.evaluation.text_metrics import text_metrics
@@ -32,6 +33,7 @@ from narrows.parts.options import Integer, check
 __all__ = ["evaluate", "psnr_db_of_sse", "unit_of"]
 
 _BATCH = 4096
+_OF_KIND = {"columns": column_metrics, "text": text_metrics}
 _SMALLEST_PROBABILITY = 1e-7  # probabilities are clipped as in Keras
 
 
@@ -89,7 +91,7 @@ def evaluate(
         - ``squared_error`` and ``preprocessed_squared_error``, whose means are ``sse_per_record`` and
           ``preprocessed_sse_per_record``, so bytes count as numbers in [0, 1];
         - ``pca_squared_error`` and ``pca_preprocessed_squared_error``, the same for PCA, if the model has one;
-        - ``bytes`` and ``wrong_bytes`` instead, for text;
+        - ``bytes`` and ``wrong_bytes`` instead, for text; ``bits``, in all and of each column, for tables;
         - ``log_likelihood``, in nats, as of `Autoencoder.score_samples`; minus its mean is ``nats_per_record``.
 
     Raises
@@ -114,9 +116,9 @@ def evaluate(
     model, data = autoencoder_in(model, data, "evaluate")
     source = model.records_of(data)
     check_fits(source, model.shape_)
-    if model.record_ == "text":
+    if model.record_ in _OF_KIND:
         others = {"corrupted": corrupted, "importance_samples": importance_samples}
-        return text_metrics(model, source, per_record=per_record, **others)
+        return _OF_KIND[model.record_](model, source, per_record=per_record, **others)
     is_variational = _is_variational(model, importance_samples, corrupted=corrupted)
     found = narrows.data.finite_range(source, fill_value=model.fill_value_)
     is_on_another_scale = model._warn_of_scale(source, found)

@@ -13,8 +13,8 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from narrows.errors import NotFreezableError
-from narrows.likelihoods import logistic_mixture as mixtures
 from narrows.likelihoods.contract import Likelihood, LikelihoodModule
+from narrows.likelihoods.logistic_mixture import NO_ATOM, Mixture
 from narrows.likelihoods.point_estimate import PointEstimate
 from narrows.numerics.absent import is_absent
 from narrows.parts.options import Integer, Real, SequenceOf, option, optional
@@ -36,7 +36,8 @@ class Columns(Likelihood, name="columns"):
 
     A category has K scores a: p(x) = softmax(a)_x. A column of two categories has one logit: p(1) = σ(a). A number has
     a mixture of M logistic distributions of asinh x, discretised: p(x) is its mass on [x − δ, x + δ], where 2 δ is
-    the distance of the column's numbers, and at least 2⁻¹² of its scale. Cells that are missing have no probability
+    the distance of the column's numbers, and at least 2⁻¹² of its scale. Frequent numbers, such as zeros, are atoms of
+    the mixture with weights of their own. Cells that are missing have no probability
     to predict, log p_f = 0. The parameters of all columns are one vector (P,): those of column f are
     ``parameters[:, module.slices[f]]``. The reconstruction is the most probable category, and for numbers the location
     of the component at the median.
@@ -44,7 +45,7 @@ class Columns(Likelihood, name="columns"):
     Examples
     --------
     >>> Columns(categories=(0, 7, 2), steps=(1.0, 0.0, 0.0)).build((3,)).out_shape((3,))
-    (23,)
+    (32,)
     """
 
     outputs_are_values = False
@@ -58,21 +59,31 @@ class Columns(Likelihood, name="columns"):
         "distance of the numbers of each column; 0 for any numbers. None: any, or as the table has them",
         default=None,
     )
-    components: int = option(Integer(1), "logistic distributions of each number", default=5)
+    atoms: tuple[tuple[float, ...], ...] | None = option(
+        optional(SequenceOf(SequenceOf(Real()))),
+        "frequent numbers of each column. None: there are none, or as the table has them",
+        default=None,
+    )
+    components: int = option(Integer(1), "logistic distributions of each number", default=8)
 
-    def for_columns(self, categories: Sequence[int], steps: Sequence[float]) -> Self:
+    def for_columns(
+        self, categories: Sequence[int], steps: Sequence[float], atoms: Sequence[tuple[float, ...]]
+    ) -> Self:
         """Return the settings for columns; those that are set stay."""
         return replace(
             self,
             categories=tuple(categories) if self.categories is None else self.categories,
             steps=tuple(steps) if self.steps is None else self.steps,
+            atoms=tuple(atoms) if self.atoms is None else self.atoms,
         )
 
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
         n = math.prod(shape)
         categories = (0,) * n if self.categories is None else self.categories
         steps = (0.0,) * n if self.steps is None else self.steps
-        return ColumnsModule(shape, np.resize(categories, n).tolist(), np.resize(steps, n).tolist(), self.components)
+        atoms = [(self.atoms or ((),))[f % len(self.atoms or ((),))] for f in range(n)]
+        layout = np.resize(categories, n).tolist(), np.resize(steps, n).tolist(), atoms
+        return ColumnsModule(shape, *layout, self.components)
 
 
 @dataclass(frozen=True)
@@ -99,25 +110,45 @@ class ColumnsModule(LikelihoodModule):
         The places of the parameters of each column.
     delta : Tensor of shape (n_columns,), float64
         δ of each column, in preprocessed units.
+    atoms : Tensor of shape (n_columns, n_atoms), float64
+        The frequent numbers of each column, in preprocessed units; `NO_ATOM` where a column has fewer.
     """
 
     needs_units = True
     delta: Tensor
+    atoms: Tensor
 
-    def __init__(self, shape: tuple[int, ...], categories: list[int], steps: list[float], components: int) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        categories: list[int],
+        steps: list[float],
+        atoms: list[tuple[float, ...]],
+        components: int,
+    ) -> None:
         super().__init__()
         self.shape, self.columns, self.steps, self.components = shape, tuple(categories), steps, components
-        lengths = [(k if k > 2 else 1) if k else _PER_NUMBER * components for k in categories]
+        n_atoms = max(map(len, atoms), default=0)
+        self.frequent = np.array([[*one, *[NO_ATOM] * (n_atoms - len(one))] for one in atoms]).reshape(
+            len(atoms), n_atoms
+        )
+        lengths = [(k if k > 2 else 1) if k else _PER_NUMBER * components + n_atoms for k in categories]
         ends = np.cumsum(lengths).tolist()
         self.slices = tuple(slice(end - length, end) for end, length in zip(ends, lengths, strict=True))
         self.n_outputs = ends[-1]
         if len(set(lengths)) == 1 and not any(categories):
             self.n_parameters = lengths[0]
         self.register_buffer("delta", torch.full((len(categories),), _FINEST, dtype=torch.float64))
+        self.register_buffer("atoms", torch.from_numpy(self.frequent.copy()).double())
         self.numbers = self._group([f for f, k in enumerate(categories) if not k])
         self.pairs = self._group([f for f, k in enumerate(categories) if k in {1, 2}])
         sizes = sorted({k for k in categories if k > 2})
         self.choices = [self._group([f for f, k in enumerate(categories) if k == size]) for size in sizes]
+
+    def _mixture(self, like: Tensor) -> Mixture:
+        """Return the mixtures of the columns of numbers, on the device and in the dtype of a tensor."""
+        columns = self.numbers.columns.to(self.delta.device)
+        return Mixture(self.components, self.delta[columns].to(like), self.atoms[columns].to(like))
 
     def _group(self, columns: list[int]) -> _Group:
         outputs = [place for f in columns for place in range(self.slices[f].start, self.slices[f].stop)]
@@ -132,6 +163,10 @@ class ColumnsModule(LikelihoodModule):
     def fit_units(self, offset: Tensor, unit: Tensor) -> None:
         wanted = torch.tensor(self.steps, dtype=torch.float64) / 2 / unit.flatten().cpu().clamp_min(1e-300)
         self.delta = wanted.clamp_min(_FINEST).to(self.delta.device)
+        where = offset.flatten().cpu().unsqueeze(-1), unit.flatten().cpu().clamp_min(1e-300).unsqueeze(-1)
+        frequent = torch.from_numpy(self.frequent)
+        placed = torch.where(frequent == NO_ATOM, NO_ATOM, (frequent - where[0]) / where[1])
+        self.atoms = placed.to(self.atoms.device)
 
     def resolution(self) -> Tensor:
         """Return 2 δ of each column, (n_columns,), in preprocessed units: what probabilities of numbers refer to."""
@@ -152,8 +187,7 @@ class ColumnsModule(LikelihoodModule):
         known = flat.masked_fill(absent, 0.0)
 
         def of_numbers(group: _Group, of_group: Tensor) -> Tensor:
-            half = self.delta.to(known)[group.columns.to(known.device)]
-            return mixtures.log_mass(of_group, known[:, group.columns], half)
+            return self._mixture(known).log_mass(of_group, known[:, group.columns])
 
         def of_pairs(group: _Group, of_group: Tensor) -> Tensor:
             value = known[:, group.columns].clamp(0, 1)
@@ -172,7 +206,7 @@ class ColumnsModule(LikelihoodModule):
         """Return the most probable categories and the medians of numbers, (n, *shape)."""
         return self._joined(
             parameters.flatten(1),
-            lambda group, given: mixtures.median(given),
+            lambda group, given: self._mixture(given).median(given),
             lambda group, given: (given[..., 0] > 0).to(given.dtype),
             lambda group, given: given.argmax(-1).to(given.dtype),
         ).reshape(-1, *self.shape)
@@ -181,7 +215,7 @@ class ColumnsModule(LikelihoodModule):
         flat = mean.flatten(1) if mean.ndim > len(self.shape) else mean.reshape(1, -1)
         made = flat.new_zeros(len(flat), self.n_outputs)
         for group, find in self._kinds(
-            lambda group, x: mixtures.of_median(x, self.components),
+            lambda group, x: self._mixture(x).of_median(x),
             lambda group, x: (2 * x - 1).unsqueeze(-1),
             lambda group, x: functional.one_hot(x.round().long(), len(group.outputs) // len(group.columns)).to(x.dtype),
         ):
@@ -191,7 +225,7 @@ class ColumnsModule(LikelihoodModule):
     def coordinates(self, parameters: Tensor) -> Tensor:
         """Return 2 √p of all categories, and the means of asinh x of numbers, (n, ...)."""
         given = parameters.flatten(1)
-        parts = [mixtures.mean_location(self.numbers.of(given))] if len(self.numbers.columns) else []
+        parts = [self._mixture(given).mean_location(self.numbers.of(given))] if len(self.numbers.columns) else []
         if len(self.pairs.columns):
             one = self.pairs.of(given)[..., 0]
             parts += [2 * (0.5 * functional.logsigmoid(sign * one)).exp() for sign in (1, -1)]
@@ -210,10 +244,23 @@ class ColumnsModule(LikelihoodModule):
 
         return self._joined(
             given,
-            lambda group, of_group: mixtures.sample(of_group, uniform(2, *of_group.shape[:-1])),
+            lambda group, of_group: self._mixture(given).sample(of_group, uniform(2, *of_group.shape[:-1])),
             lambda group, of_group: (uniform(*of_group.shape[:-1]) < torch.sigmoid(of_group[..., 0])).to(given.dtype),
             of_choices,
         ).reshape(-1, *self.shape)
+
+    def marginals(self, x: Tensor) -> Tensor:
+        """Return the parameters (P,) of each column's own distribution over preprocessed records x (n, n_columns)."""
+        flat, made = x.flatten(1), x.new_zeros(self.n_outputs)
+        for f, k in enumerate(self.columns or ()):
+            known = flat[~is_absent(flat[:, f]), f]
+            if not k:
+                place = int(torch.nonzero(self.numbers.columns == f))
+                made[self.slices[f]] = self._mixture(known.cpu()).marginal(known.cpu(), place).to(made)
+                continue
+            shares = (torch.bincount(known.round().long(), minlength=k)[:k] + 1.0).log().to(x.dtype)
+            made[self.slices[f]] = shares - shares.mean() if k > 2 else shares[-1] - shares[0]
+        return made
 
     def _kinds(self, *functions: Callable[[_Group, Tensor], Tensor]) -> list[tuple[_Group, Callable[..., Tensor]]]:
         """Return all groups that have columns, with the function of their kind: numbers, pairs, choices."""

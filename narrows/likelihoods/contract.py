@@ -143,6 +143,16 @@ class LikelihoodModule(nn.Module, ABC):
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Return one draw for each record, shape (n, *shape)."""
 
+    def marginals(self, x: Tensor) -> Tensor:
+        """Return the parameters of each column's own distribution over preprocessed rows (n, *shape) of a table.
+
+        Raises
+        ------
+        NotImplementedError
+            If the records are no rows of a table.
+        """
+        raise NotImplementedError
+
     def fit_scale(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Set a learned scale to its maximum-likelihood value for records, given as batches of (parameters, x).
 

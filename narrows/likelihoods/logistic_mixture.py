@@ -1,86 +1,123 @@
-"""Mixtures of logistic distributions on intervals: for numbers of a column, whose units become probabilities."""
+"""Mixtures of logistic distributions and of frequent values, for numbers of a column whose units are probabilities."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["log_mass", "mean_location", "median", "of_median", "sample", "squashed", "unsquashed"]
+__all__ = ["NO_ATOM", "Mixture"]
+
+NO_ATOM = 2.0**60
+"""The place of an atom that a column does not have."""
 
 _FLOOR = -7.0  # the smallest logarithm of a scale
 _NARROW = 0.01  # half of a width up to which an interval is as wide as its tangent says
+_MOST = 1 << 17  # values that a mixture is fitted to
+_NEVER = -1e9  # logit of an atom that is not there
+_UNUSED = -20.0
+_FARTHEST = 40.0  # asinh of a number, whose square is then a float
 
 
-def squashed(x: Tensor) -> Tensor:
-    """Return asinh x, in which far values are near: heavy tails become moderate ones."""
-    return torch.asinh(x)
+@dataclass(frozen=True)
+class Mixture:
+    """M logistic distributions of asinh x, and atoms: intervals around frequent values of each column.
 
+    The parameters (..., C, 3 M + A) of C columns are logits of the distributions, their locations and the logarithms of
+    their scales, and the logits of A atoms.
 
-def unsquashed(t: Tensor) -> Tensor:
-    """Return sinh t; the inverse of `squashed`."""
-    return torch.sinh(t)
-
-
-def _parts(parameters: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log weights, locations and log scales, each (..., M), of parameters (..., 3 M)."""
-    weights, locations, scales = parameters.reshape(*parameters.shape[:-1], 3, -1).unbind(-2)
-    # Components that all start alike would stay alike.
-    start = torch.linspace(-1.5, 1.5, weights.shape[-1], dtype=parameters.dtype, device=parameters.device)
-    start = start if weights.shape[-1] > 1 else torch.zeros_like(start)
-    return weights.log_softmax(-1), locations + start, _FLOOR + functional.softplus(scales - _FLOOR)
-
-
-def log_mass(parameters: Tensor, x: Tensor, half: Tensor) -> Tensor:
-    """Return the logarithm of the probability of [x − half, x + half], in the shape of x.
-
-    The mixture is of asinh x. σ(b) − σ(a) = σ(b) σ(−a) (1 − e^(a − b)) has no cancellation.
-
-    Parameters
+    Attributes
     ----------
-    parameters : Tensor of shape (..., 3 M)
-    x : Tensor of shape (...)
-    half : Tensor that can be broadcast to that shape
+    n : int
+        M.
+    half : Tensor of shape (C,)
+        Half of the width of an interval.
+    atoms : Tensor of shape (C, A)
+        The frequent values; `NO_ATOM` where a column has fewer.
     """
-    weights, locations, log_scales = _parts(parameters)
-    low, high = squashed(x - half), squashed(x + half)
-    width = torch.where(half < _NARROW, 2 * half * (1 + x.square()).rsqrt(), high - low).unsqueeze(-1)
-    narrowness = (-log_scales).exp()
-    below, above = (one.unsqueeze(-1) - locations for one in (low, high))
-    nats = functional.logsigmoid(above * narrowness) + functional.logsigmoid(-below * narrowness)
-    nats = nats + (-torch.expm1(-width * narrowness)).clamp_min(torch.finfo(x.dtype).tiny).log()
-    return torch.logsumexp(weights + nats, -1)
 
+    n: int
+    half: Tensor
+    atoms: Tensor
 
-def median(parameters: Tensor) -> Tensor:
-    """Return the location of the component that holds the median of the locations, x of the shape (...)."""
-    weights, locations, _ = _parts(parameters)
-    ordered, order = locations.sort(-1)
-    below = weights.exp().gather(-1, order).cumsum(-1)
-    place = (below < 0.5).sum(-1, keepdim=True).clamp_max(locations.shape[-1] - 1)
-    return unsquashed(ordered.gather(-1, place).squeeze(-1))
+    def _parts(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return log weights of distributions and of atoms, locations and log scales."""
+        logits, locations, scales = (parameters[..., i * self.n : (i + 1) * self.n] for i in range(3))
+        of_atoms = parameters[..., 3 * self.n :]
+        of_atoms = of_atoms.masked_fill(self.atoms == NO_ATOM, _NEVER)
+        weights = torch.cat([logits, of_atoms], -1).log_softmax(-1)
+        scales = _FLOOR + functional.softplus(scales - _FLOOR)
+        return weights[..., : self.n], weights[..., self.n :], locations + self._start(locations), scales
 
+    def _start(self, like: Tensor) -> Tensor:
+        """Return the locations (M,) of distributions whose outputs are 0: those that start alike would stay alike."""
+        start = torch.linspace(-1.5, 1.5, self.n, dtype=like.dtype, device=like.device)
+        return start if self.n > 1 else torch.zeros_like(start)
 
-def mean_location(parameters: Tensor) -> Tensor:
-    """Return the mean of asinh x, shape (...); it changes smoothly with all parameters."""
-    weights, locations, _ = _parts(parameters)
-    return (weights.exp() * locations).sum(-1)
+    def log_mass(self, parameters: Tensor, x: Tensor) -> Tensor:
+        """Return the logarithm of the probability of [x − half, x + half], for x (..., C).
 
+        σ(b) − σ(a) = σ(b) σ(−a) (1 − e^(a − b)) has no cancellation.
+        """
+        weights, of_atoms, locations, log_scales = self._parts(parameters)
+        half = self.half.to(x.dtype)
+        low, high = torch.asinh(x - half), torch.asinh(x + half)
+        width = torch.where(half < _NARROW, 2 * half * (1 + x.square()).rsqrt(), high - low).unsqueeze(-1)
+        narrowness = (-log_scales).exp()
+        below, above = (one.unsqueeze(-1) - locations for one in (low, high))
+        nats = functional.logsigmoid(above * narrowness) + functional.logsigmoid(-below * narrowness)
+        nats = nats + (-torch.expm1(-width * narrowness)).clamp_min(torch.finfo(x.dtype).tiny).log()
+        there = (x.unsqueeze(-1) - self.atoms.to(x.dtype)).abs() <= half.unsqueeze(-1)
+        return torch.logsumexp(torch.cat([weights + nats, of_atoms.masked_fill(~there, _NEVER)], -1), -1)
 
-def of_median(x: Tensor, n_components: int) -> Tensor:
-    """Return parameters (..., 3 M) of a mixture with the median x, all of whose components are there."""
-    start = torch.linspace(-1.5, 1.5, n_components, dtype=x.dtype, device=x.device)
-    start = start if n_components > 1 else torch.zeros_like(start)
-    locations = squashed(x).unsqueeze(-1) - start
-    nothing = torch.zeros_like(locations)
-    return torch.stack([nothing, locations, nothing], -2).flatten(-2)
+    def median(self, parameters: Tensor) -> Tensor:
+        """Return the median of the locations and atoms, x (..., C)."""
+        weights, of_atoms, locations, _ = self._parts(parameters)
+        atoms = self._squashed_atoms(parameters).expand_as(of_atoms)
+        places, order = torch.cat([locations, atoms], -1).sort(-1)
+        below = torch.cat([weights, of_atoms], -1).exp().gather(-1, order).cumsum(-1)
+        place = (below < 0.5).sum(-1, keepdim=True).clamp_max(places.shape[-1] - 1)
+        return torch.sinh(places.gather(-1, place).squeeze(-1).clamp(-_FARTHEST, _FARTHEST))
 
+    def mean_location(self, parameters: Tensor) -> Tensor:
+        """Return the mean of asinh x, (..., C); it changes smoothly with all parameters."""
+        weights, of_atoms, locations, _ = self._parts(parameters)
+        return (weights.exp() * locations).sum(-1) + (of_atoms.exp() * self._squashed_atoms(parameters)).sum(-1)
 
-def sample(parameters: Tensor, uniform: Tensor) -> Tensor:
-    """Return draws of x of the shape (...), given uniform numbers of the shape (2, ...)."""
-    weights, locations, log_scales = _parts(parameters)
-    below = weights.exp().cumsum(-1)
-    place = (below < uniform[0].unsqueeze(-1)).sum(-1, keepdim=True).clamp_max(locations.shape[-1] - 1)
-    location, log_scale = (one.gather(-1, place).squeeze(-1) for one in (locations, log_scales))
-    drawn = uniform[1].clamp(torch.finfo(uniform.dtype).eps, 1 - torch.finfo(uniform.dtype).eps).logit()
-    return unsquashed(location + log_scale.exp() * drawn)
+    def _squashed_atoms(self, like: Tensor) -> Tensor:
+        return torch.asinh(self.atoms).to(like)
+
+    def of_median(self, x: Tensor) -> Tensor:
+        """Return parameters with the median x (..., C), whose atoms are not used."""
+        locations = torch.asinh(x).unsqueeze(-1) - self._start(x)
+        nothing = torch.zeros_like(locations)
+        unused = x.new_full((*x.shape, self.atoms.shape[1]), _UNUSED)
+        return torch.cat([nothing, locations, nothing, unused], -1)
+
+    def sample(self, parameters: Tensor, uniform: Tensor) -> Tensor:
+        """Return draws of x (..., C), given uniform numbers of the shape (2, ..., C)."""
+        weights, of_atoms, locations, log_scales = self._parts(parameters)
+        below = torch.cat([weights, of_atoms], -1).exp().cumsum(-1)
+        place = (below < uniform[0].unsqueeze(-1)).sum(-1, keepdim=True).clamp_max(below.shape[-1] - 1)
+        every = torch.cat([locations, self._squashed_atoms(parameters).expand_as(of_atoms)], -1)
+        tiny = torch.finfo(uniform.dtype).eps
+        drawn = uniform[1].clamp(tiny, 1 - tiny).logit()
+        spread = torch.cat([log_scales.exp(), torch.zeros_like(of_atoms)], -1).gather(-1, place).squeeze(-1)
+        return torch.sinh((every.gather(-1, place).squeeze(-1) + spread * drawn).clamp(-_FARTHEST, _FARTHEST))
+
+    def marginal(self, x: Tensor, column: int) -> Tensor:
+        """Return the parameters (3 M + A,) of one column that fit numbers x (n,): shares of atoms, and quantiles."""
+        x, half, atoms = x[:: max(-(-len(x) // _MOST), 1)].double(), float(self.half[column]), self.atoms[column]
+        near = (x.unsqueeze(-1) - atoms.to(x)).abs() <= half
+        of_atoms = (near.double().sum(0) + 0.5) / (len(x) + 1)
+        rest = torch.asinh(x[~near.any(-1)])
+        share = (len(rest) + 0.5) / (len(x) + 1) / self.n
+        rest = rest if len(rest) else torch.asinh(x) if len(x) else x.new_zeros(1)
+        levels = (torch.arange(self.n, dtype=torch.float64) + 0.5) / self.n
+        locations = rest.quantile(levels.to(rest))
+        broad = (rest.std(correction=0) / self.n**0.5).clamp_min(1e-2).log()
+        raw = _FLOOR + torch.expm1((broad - _FLOOR).clamp_min(1e-2)).log()
+        logits = torch.full_like(locations, share).log()
+        return torch.cat([logits, locations - self._start(locations), raw.expand(self.n), of_atoms.log()])

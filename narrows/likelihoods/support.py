@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor
 
@@ -12,35 +13,36 @@ from narrows.likelihoods.contract import LikelihoodModule
 __all__ = ["check_settings", "check_supports", "why_unsupported"]
 
 
-def check_settings(
-    likelihood: LikelihoodModule, name: str, shape: tuple[int, ...], *, is_affine: bool, has_fill: bool, has_path: bool
-) -> None:
-    """Check that a likelihood of this name goes together with other parts of a chain.
+def check_settings(likelihood: LikelihoodModule, parts: Any, shape: tuple[int, ...], *, is_affine: bool) -> None:
+    """Check that a likelihood goes together with the other parts of a chain.
 
     Parameters
     ----------
     likelihood : LikelihoodModule
-    name : str
+    parts : narrows.chain.Parts
+        All parts.
     shape : tuple of int
         Shape of a record.
     is_affine : bool
         Whether the preprocessing is.
-    has_fill : bool
-        Whether values may be missing.
-    has_path : bool
-        Whether the network has a linear path.
 
     Raises
     ------
     InvalidParameterError
         If it does not.
     """
+    name, has_path = parts.likelihood.name, parts.network.linear_path
+    if parts.corruption is not None and parts.corruption.needs_columns and likelihood.columns is None:
+        raise InvalidParameterError(
+            f"The corruption 'cells' is for rows of tables, with the likelihood 'columns'. Got '{name}'. "
+            "Set another corruption, or record='columns'."
+        )
     if likelihood.needs_units and not is_affine:
         raise InvalidParameterError(
             f"The '{name}' likelihood needs affine preprocessing. "
             "Set preprocessing='unit-scale', or another likelihood."
         )
-    if has_fill and not likelihood.takes_missing:
+    if parts.fill_value is not None and not likelihood.takes_missing:
         raise InvalidParameterError(
             f"The likelihood '{name}' does not support a 'fill_value', since it defines no "
             "probability of single values (log_prob_of_values). Use likelihood='normal', or fill_value=None."

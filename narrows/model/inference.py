@@ -31,6 +31,7 @@ __all__ = [
     "encode",
     "encode_continuous",
     "losses",
+    "mapped",
     "mean_total",
     "noise_of",
     "project_codes",
@@ -74,7 +75,7 @@ def encode_continuous(chain: Chain, values: NDArray[Any], labels: Labels = None)
         h = chain.encoder(chain.prepare(batch), chain.condition(labels))
         return chain.bottleneck.continuous_code(h).flatten(1)
 
-    return _map(codes_of, chain, values, labels).astype(np.float64)
+    return mapped(codes_of, chain, values, labels).astype(np.float64)
 
 
 def decode(
@@ -95,7 +96,7 @@ def decode(
     def restored(batch: Tensor, labels: Tensor | None = None) -> Tensor:
         return chain.restore(_to_z(chain, batch), condition=chain.condition(labels))
 
-    return _map(restored, chain, codes, labels, dtype=dtype)
+    return mapped(restored, chain, codes, labels, dtype=dtype)
 
 
 def decode_continuous(
@@ -120,7 +121,7 @@ def decode_continuous(
     def flat_code(batch: Tensor) -> Tensor:
         return chain.bottleneck.continuous_to_z(batch.to(chain.dtype)).flatten(1)
 
-    return decode(chain, _map(flat_code, chain, codes), labels, dtype=dtype)
+    return decode(chain, mapped(flat_code, chain, codes), labels, dtype=dtype)
 
 
 def draw(
@@ -133,13 +134,13 @@ def draw(
         parameters = chain.decode(_to_z(chain, batch), condition=chain.condition(labels))
         return chain.preprocessor.inverse(chain.likelihood.sample(parameters, noise).double())
 
-    return _map(drawn, chain, codes, labels, noise=noise, dtype=dtype)
+    return mapped(drawn, chain, codes, labels, noise=noise, dtype=dtype)
 
 
 def project_codes(chain: Chain, codes: NDArray[Any]) -> NDArray[Any]:
     """Return flat codes (n, n_latent), each replaced by the nearest code that the bottleneck can produce."""
     chain = _in_precision_of(codes, chain)
-    return _map(lambda batch: chain.bottleneck.project(_to_z(chain, batch)).flatten(1), chain, codes)
+    return mapped(lambda batch: chain.bottleneck.project(_to_z(chain, batch)).flatten(1), chain, codes)
 
 
 def reconstruct(
@@ -177,7 +178,7 @@ def corrupt(chain: Chain, values: NDArray[Any], seed: int, *, dtype: np.dtype[An
         restored = chain.preprocessor.inverse(x.double())
         return restored if missing is None else torch.where(missing, batch.double(), restored)
 
-    return _map(damaged, chain, values, noise=noise, dtype=dtype)
+    return mapped(damaged, chain, values, noise=noise, dtype=dtype)
 
 
 def losses(
@@ -200,7 +201,7 @@ def losses(
         missing = chain.missing_of(batch)
         return total if missing is None else total.masked_fill(missing.flatten(1).all(1), math.nan)
 
-    return _map(totals, chain, values, labels, noise=noise)
+    return mapped(totals, chain, values, labels, noise=noise)
 
 
 def value_costs(chain: Chain, values: NDArray[Any]) -> NDArray[np.float64]:
@@ -221,7 +222,7 @@ def value_costs(chain: Chain, values: NDArray[Any]) -> NDArray[np.float64]:
         nats = nats.double().clamp_min(0)
         return nats if missing is None else nats.masked_fill(missing, 0.0)
 
-    return _map(costs, chain, values)
+    return mapped(costs, chain, values)
 
 
 def code_costs(chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:
@@ -231,7 +232,7 @@ def code_costs(chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDA
     def costs(batch: Tensor, labels: Tensor | None = None) -> Tensor:
         return chain.loss(batch if labels is None else Labelled(batch, labels)).bottleneck.double()
 
-    return _map(costs, chain, values, labels)
+    return mapped(costs, chain, values, labels)
 
 
 def mean_total(
@@ -305,7 +306,7 @@ def returned_dtype(
     return dtype
 
 
-def _map(
+def mapped(
     function: Callable[..., Tensor],
     chain: Chain,
     values: NDArray[Any],
@@ -374,7 +375,7 @@ def _map_damaged(
         parts = zip(*(torch.split(one, _part_size(chain)) for one in (x, *labels)), strict=True)
         return torch.cat([function(*part) for part in parts])
 
-    return _map(of_batch, chain, values, labels, noise=noise, dtype=dtype)
+    return mapped(of_batch, chain, values, labels, noise=noise, dtype=dtype)
 
 
 def _part_size(chain: Chain) -> int:

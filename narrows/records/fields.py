@@ -42,10 +42,14 @@ class Field:
         The smallest and the largest number of the training data.
     start, step : float
         Numbers are ``start + step · k`` for whole numbers k; a step of 0: any number.
+    atoms : tuple of float
+        Frequent numbers.
     written : str
         How numbers are written: digits after the point of a decimal ("2"), the pattern of a date or time.
     nulls : float
         The share of cells that are missing.
+    place : int
+        The number of the column in the training table.
     """
 
     name: str
@@ -55,8 +59,10 @@ class Field:
     high: float = 0.0
     start: float = 0.0
     step: float = 0.0
+    atoms: tuple[float, ...] = ()
     written: str = ""
     nulls: float = 0.0
+    place: int = 0
 
     @property
     def is_text(self) -> bool:
@@ -79,6 +85,8 @@ class Field:
         if self.n_categories:
             return np.clip(np.round(values), 0, max(len(self.categories) - 1, 0))
         stepped = self.start + np.round((values - self.start) / self.step) * self.step if self.step else values
+        if self.kind == "decimal" and self.written:
+            stepped = np.round(stepped, int(self.written.split(".")[0]))
         return np.clip(stepped, self.low, self.high)
 
     def are_possible(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -108,7 +116,11 @@ class Field:
         if values["kind"] not in _KINDS or not all(map(math.isfinite, numbers.values())) or numbers["step"] < 0:
             raise ValueError("a column of the model is not valid")
         categories = tuple(str(one) for one in values.get("categories", ()))
-        return cls(str(values["name"]), values["kind"], categories, written=str(values.get("written", "")), **numbers)
+        atoms = tuple(float(one) for one in values.get("atoms", ()))
+        if not all(map(math.isfinite, atoms)):
+            raise ValueError("a column of the model is not valid")
+        shared = {"written": str(values.get("written", "")), "place": int(values.get("place", 0))}
+        return cls(str(values["name"]), values["kind"], categories, atoms=atoms, **shared, **numbers)  # type: ignore[arg-type]
 
 
 _MARGIN = 0.1  # of the range of the training data, beyond which a number is impossible

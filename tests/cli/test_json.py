@@ -48,7 +48,7 @@ CALLS = {
         "compress large.npy -m {model} -o c.narrows -q",
     ],
     "compress of a table": ["compress table.csv -o a.narrows -q"],
-    "train on a table": ["train table.csv -o a.safetensors -q"],
+    "train on a table": ["train table.csv -o a.safetensors --recipe columns -q"],
     "compress --dry-run": ["compress digits:test -m {model} --dry-run --max-error 5% --limit 40 -q"],
     "list": ["list digits.narrows"],
     "verify": ["verify digits.narrows -m {model}", "verify damaged.narrows"],

@@ -1,6 +1,7 @@
 """The model of bytes: the same bytes back, from C and from Python, for any records and any coded bytes."""
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ needs_kernels = pytest.mark.skipif(kernels.compiled is None, reason="needs the c
 LOG = [b"Dec %02d 10:%02d:07 node-%d app[%d]: state=%s" % (k // 8 + 1, k * 7 % 60, k % 3, k * 37 % 900, state)
        for k, state in enumerate([b"up", b"down", b"up", b"idle"] * 20)]  # fmt: skip
 CRC_OF_TABLES = 1960792332, 1656489195
-CRCS = [256709138, 1891338120, 2473863266]
+CRCS = {1: [256709138, 1891338120, 2473863266], 2: [256709138, 3098278532, 2473863266]}
 TINY = [b"a1=22", b"a\n", b"", b"\xff\x00 a1=22"]
 
 
@@ -51,10 +52,13 @@ def test_kernels_code_as_python_does(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_kernels
-def test_the_model_never_changes(model: FrozenBytes) -> None:
+@pytest.mark.parametrize("version", CRCS)
+def test_the_model_never_changes(version: int, model: FrozenBytes) -> None:
     assert (zlib.crc32(STRETCH.astype("<i2").tobytes()), zlib.crc32(SQUASH.astype("<u2").tobytes())) == CRC_OF_TABLES
+    model = replace(model, version=version)
     coded = b"".join(model.encode(LOG[64:])), b"".join(model.encode(LOG[64:], 16))
-    assert [zlib.crc32(one) for one in (model.coded, *coded)] == CRCS
+    assert [zlib.crc32(one) for one in (model.coded, *coded)] == CRCS[version]
+    assert FrozenBytes.from_tensors(*model.to_tensors()).version == version
 
 
 @needs_kernels

@@ -32,6 +32,7 @@ ARCHIVES = {
     "bytes-exact": (LINES, {}, None),
     "model-groups-exact": ([*SHORT[:9], "", "zoë\0"], {}, "bytes"),
     "model-alone-exact": ([*SHORT[:9], "", "zoë\0"], {"chunk_records": 1}, "bytes"),
+    "model-2-alone-exact": ([*SHORT[:9], "", "zoë\0"], {"chunk_records": 1}, "bytes"),
 }
 
 

@@ -198,17 +198,19 @@ def test_zoom_and_pan_keep_the_place_under_the_pointer(page):
     assert page.evaluate("state.camera.zoom") == 1
 
 
+INKED = """(canvas) => {
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  return data.reduce((sum, value, i) => sum + (i % 4 === 3 && value > 128), 0);
+}"""
 DRAWN = """(() => {
   pace.every = 1; // as at rest
   morphStart = -Infinity;
   draw(pace.last + 10);
   const canvas = document.getElementById("points");
   const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
-  const context = copy.getContext("2d");
-  context.drawImage(canvas, 0, 0);
-  const data = context.getImageData(0, 0, copy.width, copy.height).data;
-  return data.reduce((sum, value, i) => sum + (i % 4 === 3 && value > 128), 0);
-})()"""
+  copy.getContext("2d").drawImage(canvas, 0, 0);
+  return INKED(copy);
+})()""".replace("INKED", f"({INKED})")
 
 
 def test_fewer_points_are_drawn_while_frames_are_slow(page):
@@ -245,8 +247,11 @@ def test_other_records_are_shown_as_lines_words_and_lists(record, expected, reco
         "vector": {"record": "vector", "values": rng.normal(size=(N, 99))},
     }[record]
     path = tmp_path / "map.html"
-    path.write_text(page_of(records, **shown), encoding="utf-8")
+    path.write_text(page_of(records, **shown, column=None), encoding="utf-8")
     browser.open(path)
+    assert browser.evaluate("document.querySelector('#column').selectedOptions[0].text") == "none"
+    small = browser.evaluate(f"({INKED})(overlay)")
+    assert (small > 50 * N) == (record in {"series", "text", "vector"}), "small lines and words have room, lists none"
     browser.mouse("moved", *place_of(browser, 7))
     card = text_of(browser, "card")
     assert expected in card

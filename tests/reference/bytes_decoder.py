@@ -425,6 +425,8 @@ class Model:
             raise ValueError("the sample of a model is not as it should be")
         if not 1 <= bits <= 22 or not 0 <= n_bytes + n <= 1 << 24:
             raise ValueError("the sample of a model is too large")
+        self.is_first = settings["model"] == "bytes"
+        self.block = 32 if self.is_first else min(64, 1 + n // 32)
         self.bits, self.groups = bits, Decoder(bits, bytes(coded.tolist()))
         self.sample = self.groups.session(self.groups.coder, n, n_bytes, keeps=True)
         if sum(map(len, self.sample)) != n_bytes:
@@ -438,9 +440,9 @@ class Model:
             self._alone = state = Decoder(self.bits, b"")
             self.groups.take(self.after_sample)
             state.take(self.groups.learnt())
-            for block in range(0, len(self.sample), 32):
-                some = self.sample[block : block + 32]
-                if block % 64:
+            for block in range(0, len(self.sample), self.block):
+                some = self.sample[block : block + self.block]
+                if block % (2 * self.block if self.is_first else 1 << 24):
                     state.learns = True
                     for text in some:
                         state.session(Known(text), 1, len(text))

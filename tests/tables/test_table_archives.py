@@ -187,7 +187,7 @@ def test_numbers_at_dates_are_still_series(tmp_path):
 
 def test_a_model_of_one_table_stores_others(small, narrows_call, tmp_path):
     model, lines = tmp_path / "orders.safetensors", small.read_text().splitlines()
-    assert "30 rows of 3 columns" in narrows_call("train", small, "-o", model)
+    assert "30 rows of 3 columns" in narrows_call("train", small, "-o", model, "--recipe", "columns")
     assert "country  category" in narrows_call("info", model)
     rows = [line.split(",") for line in (*lines[:9], "00999,Nepal,1.5", "two,Peru,3.25")]
     other = tmp_path / "other.csv"

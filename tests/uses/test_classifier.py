@@ -317,7 +317,7 @@ def test_it_is_saved_and_loaded_like_every_model(digits, tmp_path):
     [
         ({"arrays": {}}, "a classifier with 10 classes"),
         ({"classes": np.arange(3)}, "a classifier with 3 classes"),
-        ({"kind": "detector"}, "loads models of kind autoencoder, classifier. Got kind 'detector'"),
+        ({"kind": "detector"}, "loads models of kind autoencoder, classifier, outliers. Got kind 'detector'"),
     ],
     ids=["no weights", "other classes", "unknown kind"],
 )

@@ -2,8 +2,9 @@
 
 Reading the sample learns tables, maps and weights, which is the state that groups of records are coded from. Records
 that are coded alone do not have records like themselves just before them. Their state is learnt again: the records of
-the sample are inserted into empty tables in blocks of 32. Before every second block is inserted, each of its records is
-predicted alone, and maps, hits and weights learn from this; the changes of the tables are reverted. ::
+the sample are inserted into empty tables in about 32 blocks, of at most 64 records. Before any but the first is
+inserted, each of its records is predicted alone, and maps, hits and weights learn from this; the changes of the tables
+are reverted. ::
 
     sample ─ decode, keeps ─► state of groups ─ learnt ─► blocks: predict alone, revert; insert ─► state of records
 
@@ -30,7 +31,8 @@ __all__ = ["MOST_SAMPLE", "FrozenBytes"]
 MOST_SAMPLE = 1 << 24
 """The largest number of bytes of a sample, with a line end for each record."""
 
-_BLOCK = 32
+_NAMES = {"bytes": 1, "bytes-2": 2}  # of versions
+_FIRST_BLOCK, _MOST_BLOCK, _N_BLOCKS = 32, 64, 32
 _LEAST_BITS, _ENOUGH_BITS = 10, 22
 _NO_BYTES: NDArray[np.uint8] = np.empty(0, np.uint8)
 
@@ -47,12 +49,15 @@ class FrozenBytes:
         The bytes and the records of the sample.
     bits : int
         The number of buckets is 2^bits.
+    version : int
+        1: the state of records alone is learnt from every second block of 32 records, as the first models did it.
     """
 
     coded: bytes
     n_bytes: int
     n_records: int
     bits: int
+    version: int = 2
     _groups: States = field(init=False, repr=False)
     _alone: States = field(init=False, repr=False)
     _sample: list[bytes] | None = field(default=None, init=False, repr=False)
@@ -138,11 +143,12 @@ class FrozenBytes:
         return split(found.data.tobytes(), found.ends)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.coded, self.n_bytes, self.n_records, self.bits)
+        return type(self), (self.coded, self.n_bytes, self.n_records, self.bits, self.version)
 
     def to_tensors(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return settings, as JSON values, and tensors, from which `from_tensors` makes the model."""
-        settings = {"model": "bytes", "n_bytes": self.n_bytes, "n_records": self.n_records, "bits": self.bits}
+        name = next(name for name, version in _NAMES.items() if version == self.version)
+        settings = {"model": name, "n_bytes": self.n_bytes, "n_records": self.n_records, "bits": self.bits}
         return settings, {"coded": np.frombuffer(self.coded, np.uint8).astype(np.int16)}
 
     @classmethod
@@ -156,12 +162,14 @@ class FrozenBytes:
         """
         numbers: list[Any] = [settings.get(name) for name in ("n_bytes", "n_records", "bits")]
         coded = tensors.get("coded")
-        is_valid = settings.get("model") == "bytes" and all(type(number) is int for number in numbers)
-        if not is_valid or coded is None or coded.ndim != 1 or coded.dtype != np.int16:
+        version = _NAMES.get(str(settings.get("model")))
+        are_numbers = all(type(number) is int for number in numbers)
+        if version is None or not are_numbers or coded is None or coded.ndim != 1 or coded.dtype != np.int16:
             raise ModelFileError("The model of bytes is damaged: it has other settings or tensors.")
         if len(coded) and not 0 <= int(coded.min()) <= int(coded.max()) <= 255:
             raise ModelFileError("The model of bytes is damaged: its sample has numbers that are no bytes.")
-        return cls(coded.astype(np.uint8).tobytes(), *numbers)
+        n_bytes, n_records, bits = numbers
+        return cls(coded.astype(np.uint8).tobytes(), n_bytes, n_records, bits, version)
 
     def sample(self) -> list[bytes]:
         """Return the records of the sample.
@@ -198,9 +206,11 @@ class FrozenBytes:
             learnt, history = groups.learnt.copy(), groups.history[: groups.at].copy()
         sample = self.sample()
         state = State(Tables.empty(self.bits), learnt, history, 1)
-        for first in range(0, len(sample), _BLOCK):
-            data, ends = joined(block := sample[first : first + _BLOCK])
-            if first // _BLOCK % 2:
+        is_first = self.version == 1
+        size = _FIRST_BLOCK if is_first else min(1 + len(sample) // _N_BLOCKS, _MOST_BLOCK)
+        for first in range(0, len(sample), size):
+            data, ends = joined(block := sample[first : first + size])
+            if first // size % 2 if is_first else first:
                 each = Records(data, ends, 1, _NO_BYTES, np.zeros(len(block), np.int64))
                 code_records(state, each, Mode.ENCODE, learns=True, keeps=False, resets=False)
             together = Records(data, ends, len(block), _NO_BYTES, np.zeros(1, np.int64))

@@ -22,12 +22,13 @@ MOST_CATEGORIES = 1024
 
 _PLAIN = ("integer", "decimal", "float")
 _SHOWN = 5
+_FREQUENT, _LEAST_TIMES, _MOST_FREQUENT = 0.01, 5, 32  # share and number of cells with a frequent number
 _STEPPED = 1 << 50  # numbers up to which floats have a step
 
 
 def fields_of(table: TypedTable) -> tuple[list[Field], list[Field]]:
     """Return the fields of the columns of a table, and those of columns of texts."""
-    found = [_field(one) for one in table.columns]
+    found = [replace(_field(one), place=place) for place, one in enumerate(table.columns)]
     return [one for one in found if not one.is_text], [one for one in found if one.is_text]
 
 
@@ -42,7 +43,16 @@ def _field(column: Typed) -> Field:
         return Field(column.name, column.kind, tuple(kept), nulls=nulls)
     start, step = _grid(column)
     written = column.pattern or (f"{column.digits}.{column.least}" if column.kind == "decimal" else "")
-    return Field(column.name, column.kind, start=start, step=step, written=written).measured(column.numbers)
+    grid = Field(column.name, column.kind, start=start, step=step, atoms=_frequent(column.numbers), written=written)
+    return grid.measured(column.numbers)
+
+
+def _frequent(numbers: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the numbers that make a share of the cells that are there, the most frequent first."""
+    values, times = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+    order = np.argsort(-times, kind="stable")[:_MOST_FREQUENT]
+    are = times[order] >= max(_FREQUENT * times.sum(), _LEAST_TIMES)
+    return tuple(values[order][are].tolist())
 
 
 def _grid(column: Typed) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from narrows.data.tables.moments import MomentRule
 from narrows.errors import MissingPackageError
 from narrows.records.fields import Field
 
-__all__ = ["csv_of", "frame_of", "values_in_place", "words_of"]
+__all__ = ["csv_of", "frame_of", "in_order", "values_in_place", "words_of"]
 
 _PATTERNS = {"date": "YYYY-mm-dd", "datetime": "YYYY-mm-dd HH:MM:SS", "time": "HH:MM:SS"}
 _ROWS = 4096
@@ -72,6 +72,16 @@ def _moments(field: Field, values: npt.NDArray[np.float64]) -> list[str]:
     return [text.decode() for text in rule.written(whole).texts()]
 
 
+def in_order(fields: Sequence[Field], texts: Mapping[str, Any], columns: Mapping[str, Any]) -> list[str]:
+    """Return the names of columns in the order of the training table; those of texts come where it has them."""
+    names = [one.name for one in sorted(fields, key=lambda one: one.place)]
+    taken = {one.place for one in fields}
+    free = iter([place for place in range(len(columns)) if place not in taken])
+    for name in texts:
+        names.insert(next(free, len(names)), name)
+    return names
+
+
 def csv_of(names: Sequence[str], columns: Mapping[str, Sequence[str | None]]) -> Iterator[bytes]:
     """Return the bytes of a CSV file, piece by piece; missing cells are empty.
 
@@ -116,6 +126,7 @@ def frame_of(
     """
     columns = {one.name: _column(one, values[:, place]) for place, one in enumerate(fields)}
     columns |= {name: list(words) for name, words in texts.items()}
+    columns = {name: columns[name] for name in in_order(fields, texts, columns)}
     package = type(of).__module__.partition(".")[0]
     if package == "polars":
         return sys.modules["polars"].DataFrame({name: _plain(column) for name, column in columns.items()})

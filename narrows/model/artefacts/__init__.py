@@ -6,8 +6,17 @@ They are measured in this order, the quickest first.
 from narrows.model.artefacts.contract import Artefact, TrainingRecords
 
 from narrows.model.artefacts.pca import PrincipalComponents  # isort: skip
+from narrows.model.artefacts.column_baselines import ColumnBaselines  # isort: skip
 from narrows.model.artefacts.latent_density import LatentDensity  # isort: skip
 from narrows.model.artefacts.search_metric import SearchMetric  # isort: skip
 from narrows.model.artefacts.archive_codec import ArchiveCodec  # isort: skip
 
-__all__ = ["ArchiveCodec", "Artefact", "LatentDensity", "PrincipalComponents", "SearchMetric", "TrainingRecords"]
+__all__ = [
+    "ArchiveCodec",
+    "Artefact",
+    "ColumnBaselines",
+    "LatentDensity",
+    "PrincipalComponents",
+    "SearchMetric",
+    "TrainingRecords",
+]

@@ -77,6 +77,11 @@ class Artefact(ABC):
         Artefact.registry[name] = cls
 
     @classmethod
+    def applies(cls, model: FittedModel) -> bool:
+        """Return whether the artefact means something for a model; others neither have it nor lack it."""
+        return True
+
+    @classmethod
     @abstractmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         """Measure the artefact.

@@ -26,7 +26,7 @@ def measure(
     previous value is kept and the others are measured. One `UnmeasuredWarning` reports all failures.
     """
     reasons: dict[str, str] = {}
-    names = tuple(names)
+    names = tuple(name for name in names if Artefact.registry[name].applies(model))
     for kind in (Artefact.registry[name] for name in Artefact.registry if name in names):
         try:
             with usual_settings(), one_openmp_thread(), one_blas_thread():

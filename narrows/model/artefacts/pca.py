@@ -57,6 +57,10 @@ class PrincipalComponents(Artefact, name="pca", title="PCA"):
         return False
 
     @classmethod
+    def applies(cls, model: FittedModel) -> bool:
+        return model.chain.likelihood.columns is None  # numbers of categories have no components
+
+    @classmethod
     def measure(cls, model: FittedModel, records: TrainingRecords) -> Self:
         n_components, scale = model.chain.bottleneck.n_symbols, value_scale(model.chain)
         known: dict[str, Any] = {"scale": scale, "fill_value": model.chain.parts.fill_value}

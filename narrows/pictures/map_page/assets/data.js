@@ -34,7 +34,8 @@ function rounded(value) {
   if (!Number.isFinite(value)) return "–";
   if (Number.isInteger(value)) return value.toLocaleString("en");
   const size = Math.abs(value);
-  return size >= 1e6 || size < 1e-3 ? value.toExponential(3) : String(Number(value.toPrecision(4)));
+  if (size >= 1e6 || size < 1e-3) return value.toExponential(3);
+  return Number(value.toPrecision(4)).toLocaleString("en", { maximumFractionDigits: 7 });
 }
 
 function valueOf(column, slot) {

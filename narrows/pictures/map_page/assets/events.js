@@ -79,7 +79,8 @@ function options(select, names, chosen, change) {
 
 $("title").textContent = document.title;
 options($("view"), facts.views.map((view) => view.title), 0, showView);
-options($("column"), [...facts.columns.map((one) => one.name), "none"], facts.column, (at) => {
+const chosen = facts.column < 0 ? facts.columns.length : facts.column;
+options($("column"), [...facts.columns.map((one) => one.name), "none"], chosen, (at) => {
   state.colourBy(facts.columns[at] ?? null);
   recolour();
 });

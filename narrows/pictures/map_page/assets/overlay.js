@@ -9,19 +9,39 @@ function drawOverlay(context, state, line, redraw) {
   context.setTransform(density, 0, 0, density, 0, 0);
   context.clearRect(0, 0, state.camera.width, state.camera.height);
   state.reach = 9;
-  const isWritten = ["image", "text"].includes(facts.record.kind);
-  const visible = isWritten ? state.visible(MOST_THUMBNAILS) : null;
+  const drawSmall = smallRecords[facts.record.kind];
+  const visible = drawSmall ? state.visible(MOST_THUMBNAILS) : null;
   const shown = visible ? visible.filter((slot) => state.isShown(slot)) : [];
-  if (shown.length) (facts.record.kind === "image" ? drawThumbnails : drawWords)(context, state, shown, redraw);
+  if (shown.length) drawSmall(context, state, shown, redraw);
   if (state.chosen) drawNeighbours(context, state, state.chosen);
   if (line.length) drawLine(context, state, line);
 }
 
+const smallRecords = {
+  image(context, state, visible, redraw) {
+    const [rows, columns] = facts.record.size;
+    context.imageSmoothingEnabled = sideFor(state, visible) < rows;
+    drawThumbnails(context, state, visible, [rows, columns], (slot, box) => sprites.draw(context, slot, ...box, redraw));
+  },
+  line(context, state, visible) {
+    const paper = ink("--paper");
+    drawThumbnails(context, state, visible, [1, 2], (slot, box) => {
+      context.fillStyle = paper;
+      context.fillRect(...box);
+      strokeLines(context, slot, ...box, 1);
+      return true;
+    });
+  },
+  text: (...given) => drawWords(...given),
+};
+
+function sideFor(state, visible) {
+  return clamp(0.8 * Math.sqrt((state.camera.width * state.camera.height) / visible.length), 18, 72);
+}
+
 // As many thumbnails as have room; the other records stay dots.
-function drawThumbnails(context, state, visible, redraw) {
-  const { width, height } = state.camera;
-  const [rows, columns] = facts.record.size;
-  const side = clamp(0.8 * Math.sqrt((width * height) / visible.length), 18, 72);
+function drawThumbnails(context, state, visible, [rows, columns], paint) {
+  const side = sideFor(state, visible);
   const [w, h] = rows > columns ? [(side * columns) / rows, side] : [side, (side * rows) / columns];
   state.reach = side / 2;
   const taken = new Map(); // cells of the size of a thumbnail: where the thumbnail in it is
@@ -29,13 +49,12 @@ function drawThumbnails(context, state, visible, redraw) {
     const other = taken.get(`${Math.floor(left / w) + a} ${Math.floor(top / h) + b}`);
     return !other || Math.abs(other[0] - left) >= w || Math.abs(other[1] - top) >= h;
   });
-  context.imageSmoothingEnabled = side < rows;
-  context.lineWidth = 2;
   for (const slot of visible) {
     const [left, top] = state.placeOf(slot);
     if (!isFree(left, top)) continue;
-    if (!sprites.draw(context, slot, left - w / 2, top - h / 2, w, h, redraw)) continue;
+    if (!paint(slot, [left - w / 2, top - h / 2, w, h])) continue;
     taken.set(`${Math.floor(left / w)} ${Math.floor(top / h)}`, [left, top]);
+    context.lineWidth = 2;
     context.strokeStyle = `rgb(${state.rgb.subarray(3 * slot, 3 * slot + 3)})`;
     context.strokeRect(left - w / 2, top - h / 2, w, h);
   }

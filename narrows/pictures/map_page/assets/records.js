@@ -17,21 +17,8 @@ const recordViews = {
   },
 
   line(slot) {
-    const { steps, channels } = facts.record;
-    const values = lines();
-    const canvas = newCanvas(220, 60 + 20 * (channels - 1));
-    const context = canvas.getContext("2d");
-    const { width, height } = canvas;
-    for (let channel = 0; channel < channels; channel++) {
-      context.strokeStyle = lineColours[channel % lineColours.length];
-      context.lineWidth = 1.5;
-      context.beginPath();
-      for (let step = 0; step < steps; step++) {
-        const value = values[(slot * channels + channel) * steps + step] / 255;
-        context.lineTo(1 + (step / Math.max(steps - 1, 1)) * (width - 2), height - 3 - value * (height - 6));
-      }
-      context.stroke();
-    }
+    const canvas = newCanvas(220, 60 + 20 * (facts.record.channels - 1));
+    strokeLines(canvas.getContext("2d"), slot, 0, 0, canvas.width, canvas.height, 1.5);
     return canvas;
   },
 
@@ -50,6 +37,22 @@ const recordViews = {
 
 const lineColours = ["#0173b2", "#de8f05", "#029e73", "#cc78bc"];
 const lines = lazily(() => arrayOf("records", facts.record.kind === "row" ? Float32Array : Uint8Array));
+
+// Draws a line for each channel of a series into a box.
+function strokeLines(context, slot, left, top, width, height, thickness) {
+  const { steps, channels } = facts.record;
+  const values = lines();
+  context.lineWidth = thickness;
+  for (let channel = 0; channel < channels; channel++) {
+    context.strokeStyle = lineColours[channel % lineColours.length];
+    context.beginPath();
+    for (let step = 0; step < steps; step++) {
+      const value = values[(slot * channels + channel) * steps + step] / 255;
+      context.lineTo(left + 1 + (step / Math.max(steps - 1, 1)) * (width - 2), top + height - 3 - value * (height - 6));
+    }
+    context.stroke();
+  }
+}
 
 function recordOf(slot, redraw = () => {}) {
   return recordViews[facts.record.kind](slot, redraw);
