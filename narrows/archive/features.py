@@ -32,6 +32,7 @@ class Feature(IntFlag):
     LABELS = 1 << 11  # chunks have labels, in blocks of their own
     TABLE = 1 << 12  # rows of a table
     TIME_STEPS = 1 << 14  # the column of times has their differences
+    PLAIN_ROWS = 1 << 15  # the rows of a table are a text
 
 
 READ = (
@@ -49,6 +50,7 @@ READ = (
     | Feature.BYTE_MODEL
     | Feature.TABLE
     | Feature.TIME_STEPS
+    | Feature.PLAIN_ROWS
 )
 """The features that this reader supports."""
 
@@ -67,6 +69,7 @@ _NEEDED_BY = {
     Feature.BYTE_MODEL: "byte_model",
     Feature.TABLE: "table",
     Feature.TIME_STEPS: "time_steps",
+    Feature.PLAIN_ROWS: "plain_rows",
 }
 """The metadata entry that requires a feature, unless it is null."""
 
@@ -85,6 +88,7 @@ _NAMES = {
     Feature.BYTE_MODEL: "a model of bytes",
     Feature.TABLE: "rows of a table",
     Feature.TIME_STEPS: "differences of times",
+    Feature.PLAIN_ROWS: "rows of a table as a text",
 }
 
 

@@ -18,7 +18,7 @@ from narrows.cli.options import (
     write_options,
 )
 from narrows.cli.outputs import READS_PIPE, WRITES_PIPE, Verb
-from narrows.cli.table_rows import has_rows, rows_line, texts_in, write_rows
+from narrows.cli.table_rows import has_rows, restored_rows, rows_line, texts_in, write_rows
 from narrows.cli.text import checked_texts, side_by_side
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def write_records(
 
     if model is not None and has_rows(model, output):
         texts = {} if of is None else texts_in(model, of)
-        write_rows(output, model, values, texts, force=force)
+        write_rows(output, model, restored_rows(model, values), texts, force=force)
         if as_json:
             print_json({"path": output, "records": len(values), "columns": values.shape[1] + len(texts)})
         else:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder
 
-__all__ = ["has_rows", "parse_given", "rows_line", "texts_in", "write_rows"]
+__all__ = ["has_rows", "parse_given", "restored_rows", "rows_line", "texts_in", "write_rows"]
 
 _ARROW = {".parquet", ".pq", ".feather", ".arrow", ".ipc"}
 
@@ -38,6 +38,16 @@ def texts_in(model: Autoencoder, source: Source) -> dict[str, Sequence[str | Non
     return {name: words for name, words in found.items() if words is not None}
 
 
+def restored_rows(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
+    """Return restored rows (n, n_columns) with the nearest values that the columns may have."""
+    from narrows.data.tables.restored import values_in_place
+    from narrows.records import Columns
+
+    schema = model.model_.schema
+    assert isinstance(schema, Columns), "the model is one of a table"
+    return values_in_place(schema.fields, values)
+
+
 def write_rows(
     output: str,
     model: Autoencoder,
@@ -53,22 +63,22 @@ def write_rows(
     click.UsageError
         If the output is something else.
     """
-    from narrows.data.tables.restored import csv_of, frame_of, in_order, values_in_place, words_of
+    from narrows.data.tables.restored import csv_of, frame_of, in_order, words_of
     from narrows.io.files import write_atomically
     from narrows.io.pipes import is_pipe, to_standard_output
     from narrows.records import Columns
 
     schema = model.model_.schema
     assert isinstance(schema, Columns), "the model is one of a table"
-    placed, ending = values_in_place(schema.fields, values), Path(output).suffix.lower()
+    ending = Path(output).suffix.lower()
     if ending in _ARROW:
-        _write_arrow(output, frame_of(schema.fields, placed, texts, None), force=force)
+        _write_arrow(output, frame_of(schema.fields, values, texts, None), force=force)
         return
     if not is_pipe(output) and ending != ".csv":
         raise click.UsageError(
             f"Rows of a table are written to .csv, .parquet, .feather or .npy files. Got '{output}'."
         )
-    columns: dict[str, Any] = {one.name: words_of(one, placed[:, f]) for f, one in enumerate(schema.fields)}
+    columns: dict[str, Any] = {one.name: words_of(one, values[:, f]) for f, one in enumerate(schema.fields)}
     pieces = csv_of(in_order(schema.fields, texts, {**columns, **texts}), {**columns, **texts})
     if is_pipe(output):
         with to_standard_output() as file:

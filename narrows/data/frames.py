@@ -26,6 +26,7 @@ __all__ = [
     "is_frame",
     "is_missing",
     "open_frame",
+    "with_words",
 ]
 
 _MOST_NAMED = 5
@@ -56,6 +57,17 @@ def has_typed_columns(frame: Any) -> bool:
         ):
             return True
     return False
+
+
+def with_words(frame: Any) -> Any:
+    """Return a data frame of pandas whose categories are texts; others unchanged."""
+    if not type(frame).__module__.startswith("pandas"):
+        return frame
+    changed = {}
+    for name, column in zip(frame.columns, _columns(frame), strict=True):
+        if hasattr(column, "cat") and not all(isinstance(one, str) for one in column.cat.categories):
+            changed[name] = column.cat.rename_categories([str(one) for one in column.cat.categories])
+    return frame.assign(**changed) if changed and all(isinstance(name, str) for name in changed) else frame
 
 
 def open_frame(frame: Any) -> Source:

@@ -15,7 +15,7 @@ from narrows.data import named
 from narrows.data.arrays import check_values, open_array
 from narrows.data.formats import Format, Images, Text, options_of
 from narrows.data.formats.advice import table_to_array
-from narrows.data.frames import has_typed_columns, is_frame, open_frame
+from narrows.data.frames import has_typed_columns, is_frame, open_frame, with_words
 from narrows.data.series.sources import source_of_array
 from narrows.data.source import Source, check_limit
 from narrows.data.tables.arrow_files import arrow_of_frame
@@ -154,7 +154,7 @@ def _open_frame_or_array(data: Any, limit: int | None, *, as_rows: bool) -> Sour
         return open_array(data)
     if not (as_rows or has_typed_columns(data)):
         return open_frame(data)
-    found = source_of_arrow(arrow_of_frame(data), "data frame", "array", limit)
+    found = source_of_arrow(arrow_of_frame(with_words(data)), "data frame", "array", limit)
     return source_of_table(typed_table(found), f"data frame of {found.n_rows:,} rows", "array", as_rows=as_rows)
 
 

@@ -173,8 +173,9 @@ def _of_columns(likelihood: Likelihood, schema: Columns) -> Likelihood:
 
 
 def _n_latent_of_columns(schema: Columns) -> int:
-    """Return the latent dimension for rows of a table: half of the columns, at least 2."""
-    return min(max(len(schema.fields) // 2, 2), 32)
+    """Return the latent dimension for rows of a table: the number of columns, from 2 to 32."""
+    # On adult (15 columns) the validation loss is 15.3 nats with 15 numbers, and 19.9 with 7.
+    return min(max(len(schema.fields), 2), 32)
 
 
 def _is_auto(value: Any) -> bool:

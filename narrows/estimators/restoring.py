@@ -85,11 +85,9 @@ class Restoring(Generation):
             return self.reconstruct(X, y, dtype=dtype)
         source = self._open(X, reset=False)
         values = repaired(self, source, self._fields[0]).values
-        return (
-            rows_like(self, X, values, of=source)
-            if dtype is None
-            else to_dtype(values, returned_dtype(dtype, self.dtype_, self.shape_))
-        )
+        if dtype is not None:
+            return to_dtype(values, returned_dtype(dtype, self.dtype_, self.shape_))
+        return rows_like(self, X, values, of=source, is_exact=True)
 
     def corrupt(self, X: Data, *, random_state: Any = None) -> Any:
         """Return records (n, *shape) corrupted as in training, in their own units and dtype.

@@ -57,14 +57,16 @@ def rows_in(estimator: RecordsEstimator, data: Any, *, reset: bool) -> Source | 
     return source if source.record == "columns" else None
 
 
-def rows_like(estimator: RecordsEstimator, data: Any, values: Any, *, of: Source | None = None) -> Any:
+def rows_like(
+    estimator: RecordsEstimator, data: Any, values: Any, *, of: Source | None = None, is_exact: bool = False
+) -> Any:
     """Return restored records (n, n_columns) as the kind of table that they were made from.
 
     An array is returned for an array, otherwise a data frame, with the texts of ``of`` as they are. Numbers are on the
-    grid and in the range of the training data's, and categories are among its own.
+    grid and in the range of the training data's, and categories are among its own, unless the values are exact.
     """
     fields, texts = estimator._fields or ((), ())
-    placed = values_in_place(fields, values)
+    placed = values if is_exact else values_in_place(fields, values)
     if not (is_frame(data) or isinstance(data, str | os.PathLike) or (isinstance(data, Source) and data.table)):
         return placed
     table = None if of is None else of.table

@@ -12,8 +12,8 @@ from narrows.data import Source
 from narrows.data.tables.restored import values_in_place
 from narrows.errors import InvalidParameterError
 from narrows.model.artefacts import ColumnBaselines
-from narrows.model.columns import cell_log_probs, from_others
-from narrows.model.inference import losses, reconstruct
+from narrows.model.columns import from_others
+from narrows.model.inference import losses, reconstruct, value_costs
 from narrows.records import Columns
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def column_metrics(model: Autoencoder, source: Source, *, per_record: bool = Fal
     schema = model.model_.schema
     assert isinstance(schema, Columns), "the model is one of a table"
     chain, values, fields = model.chain_, np.asarray(source.values, np.float64), schema.fields
-    bits = -cell_log_probs(chain, values) / math.log(2)
+    bits = value_costs(chain, values) / math.log(2)
     restored = values_in_place(fields, reconstruct(chain, values))
     some = values[:: -(-len(values) // max(_CELLS // len(fields) ** 2, _LEAST_ROWS))]
     nats, predicted = from_others(chain, some)

@@ -1,4 +1,4 @@
-"""A chain of rows of a table: the probability of each cell, from the code of the row or from its other columns."""
+"""A chain of rows of a table: each cell predicted from the other columns of its row, and new rows cell by cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from narrows.chain import Chain
 from narrows.model.inference import mapped
 from narrows.numerics.absent import ABSENT
 
-__all__ = ["cell_log_probs", "from_others", "sample_rows"]
+__all__ = ["from_others", "sample_rows"]
 
 Floats = NDArray[np.float64]
 
@@ -20,17 +20,6 @@ _MOST_STEPS = 64  # passes over a row that is drawn column by column
 
 def _parameters(chain: Chain, x: Tensor) -> Tensor:
     return chain.decode(chain.encode(x).z)
-
-
-def cell_log_probs(chain: Chain, values: Floats) -> Floats:
-    """Return log p of each cell given the code of its row, in nats, shape (n, n_columns); 0 for missing cells."""
-
-    def of(batch: Tensor) -> Tensor:
-        x = chain.prepare(batch)
-        return chain.likelihood.log_prob_of_values(_parameters(chain, x), x).double()
-
-    found: Floats = mapped(of, chain, values)
-    return found
 
 
 def from_others(chain: Chain, values: Floats) -> tuple[Floats, Floats]:

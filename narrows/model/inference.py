@@ -222,7 +222,7 @@ def value_costs(chain: Chain, values: NDArray[Any]) -> NDArray[np.float64]:
         nats = nats.double().clamp_min(0)
         return nats if missing is None else nats.masked_fill(missing, 0.0)
 
-    return _map(costs, chain, values)
+    return mapped(costs, chain, values)
 
 
 def code_costs(chain: Chain, values: NDArray[Any], labels: Labels = None) -> NDArray[np.float64]:

@@ -85,6 +85,8 @@ class Field:
         if self.n_categories:
             return np.clip(np.round(values), 0, max(len(self.categories) - 1, 0))
         stepped = self.start + np.round((values - self.start) / self.step) * self.step if self.step else values
+        if self.kind == "decimal" and self.written:
+            stepped = np.round(stepped, int(self.written.split(".")[0]))
         return np.clip(stepped, self.low, self.high)
 
     def are_possible(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

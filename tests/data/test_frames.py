@@ -55,20 +55,29 @@ def test_columns_of_bytes_are_a_table_and_not_pixels(library):
 
 
 @pytest.mark.parametrize(
-    "frame",
+    ("frame", "kind", "values"),
     [
-        pd.DataFrame({"good": [1, 2], "bad": ["x", "y"]}),
-        pd.DataFrame({"bad": pd.Categorical([1, 2])}),
-        pd.DataFrame({"bad": pd.to_datetime(["2020-01-01", "2020-01-02"])}),
-        pd.DataFrame({"bad": [1, "1"]}),
-        pd.DataFrame({"bad": [1j, 2]}),
-        pl.DataFrame({"good": [1, 2], "bad": ["x", "y"]}),
-        pl.DataFrame({"bad": ["x", "y"]}, schema={"bad": pl.Categorical}),
-        pl.DataFrame({"bad": [[1], [2]]}),
+        (pd.DataFrame({"good": [1, 2, 3], "typed": ["x", "y", "x"]}), "category", [0, 1, 0]),
+        (pd.DataFrame({"typed": pd.Categorical([1, 2])}), "category", [0, 1]),
+        (pd.DataFrame({"typed": pd.to_datetime(["1970-01-01", "1970-01-02"]).date}), "date", [0, 1]),
+        (pl.DataFrame({"good": [1, 2, 3], "typed": ["x", "y", "x"]}), "category", [0, 1, 0]),
+        (pl.DataFrame({"typed": ["x", "y"]}, schema={"typed": pl.Categorical}), "category", [0, 1]),
     ],
 )
+def test_columns_of_other_kinds_make_rows_of_a_table(frame, kind, values):
+    pytest.importorskip("pyarrow")
+    source = narrows.data.open(frame)
+    assert source.record == "columns"
+    assert source.table.fields[-1].kind == kind
+    assert source.values[:, -1].tolist() == values
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [pd.DataFrame({"bad": [1, "1"]}), pd.DataFrame({"bad": [1j, 2]}), pl.DataFrame({"bad": [[1], [2]]})],
+)
 def test_other_columns_are_refused_by_name(frame):
-    with pytest.raises(DataError, match=r"'bad'.*get_dummies"):
+    with pytest.raises(DataError, match=r"bad"):
         narrows.data.open(frame)
 
 
