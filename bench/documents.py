@@ -273,6 +273,16 @@ def searched(results: dict[str, Any]) -> dict[str, str]:
     return filled
 
 
+def paged(page: dict[str, Any]) -> dict[str, str]:
+    """Return what is measured of the page of a map, from bench/maps.json."""
+    return {
+        "page:megabytes": f"{page['bytes'] / 1e6:.1f}",
+        "page:opens": f"{page['opens_in_seconds']:.1f}",
+        "page:draws": f"{page['milliseconds_of_drawing']:.0f}",
+        "page:frames": f"{page['frames_per_second']:.0f}",
+    }
+
+
 def all_numbers() -> dict[str, str]:
     """Return what belongs between the markers of all pages."""
     recipes = json.loads((HERE / "recipes.json").read_text())
@@ -284,12 +294,13 @@ def all_numbers() -> dict[str, str]:
     vae = json.loads((HERE / "vae.json").read_text())
     vq = json.loads((HERE / "vq.json").read_text())
     sda = json.loads((HERE / "sda.json").read_text())
+    maps = json.loads((HERE / "maps.json").read_text())
     tables = {
         "codec": compared(codec["rows"]),
         "denoising": denoised(denoising),
         "generation": generated(generation),
         "likelihoods": likelihoods(vae),
-        "maps": mapped(json.loads((HERE / "maps.json").read_text())),
+        "maps": mapped(maps),
     }
     single = {
         **{f"{name}:elbo": _minus(row["metrics"]["elbo_nats_per_record"]) for name, row in vae.items()},
@@ -302,6 +313,7 @@ def all_numbers() -> dict[str, str]:
         "vq:perplexity": f"{vq['metrics']['codebook_perplexity']:.0f}",
         "vq:bytes": f"{vq['archive_bytes_per_image']:.1f}",
     }
+    single |= paged(maps["mnist page"])
     search = searched(json.loads((HERE / "search.json").read_text()))
     return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **single, **tables, **search}
 

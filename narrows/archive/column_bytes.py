@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.archive.plain_table import PlainTable
 from narrows.archive.table_model import TableModel, dictionary_of
 from narrows.archive.table_reader import TableArchive
 from narrows.codec.columns.model import ColumnsModel
@@ -29,7 +30,8 @@ class ColumnBytes:
     dictionaries : ndarray of shape (n_columns,), int64
         Of the texts of a column in the model, if it is inside.
     n_measured, n_groups : int
-        How many groups were measured, and how many there are.
+        How many groups were measured, and how many there are; 0 were measured if the bytes are shares by the lengths of
+        texts.
     """
 
     rows: NDArray[np.int64]
@@ -57,6 +59,8 @@ def column_bytes(archive: TableArchive, records_bytes: int, *, is_inside: bool) 
         Whether the model is inside.
     """
     table, starts = archive.table, archive.starts
+    if isinstance(table, PlainTable):
+        return _of_text(table, records_bytes)
     chosen = np.unique(np.linspace(0, len(starts) - 1, min(_MOST_GROUPS, len(starts))).astype(np.int64))
     measured = np.zeros(len(table.form.rules))
     try:
@@ -67,6 +71,14 @@ def column_bytes(archive: TableArchive, records_bytes: int, *, is_inside: bool) 
     shares = measured / measured.sum() if measured.sum() else np.full(len(measured), 1 / len(measured))
     inside = _dictionaries(table) if is_inside else np.zeros(len(measured), np.int64)
     return ColumnBytes(_whole(records_bytes * shares), inside, len(chosen), len(starts))
+
+
+def _of_text(table: PlainTable, records_bytes: int) -> ColumnBytes:
+    """Return the share of each column in the bytes of a text, by the lengths of its cells."""
+    cells = [table.form.cells(table.group, place) for place in range(len(table.form.rules))]
+    lengths = np.array([int(one.lengths.sum()) + len(one) for one in cells], float)
+    shares = lengths / lengths.sum()
+    return ColumnBytes(_whole(records_bytes * shares), _whole(len(table.blob) * shares), 0, 1)
 
 
 def _of_group(table: TableModel, group: Group) -> NDArray[np.float64]:

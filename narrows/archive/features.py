@@ -31,6 +31,8 @@ class Feature(IntFlag):
     BYTE_MODEL = 1 << 10  # texts are coded with a model of bytes
     LABELS = 1 << 11  # chunks have labels, in blocks of their own
     TABLE = 1 << 12  # rows of a table
+    TIME_STEPS = 1 << 14  # the column of times has their differences
+    PLAIN_ROWS = 1 << 15  # the rows of a table are a text
 
 
 READ = (
@@ -47,6 +49,8 @@ READ = (
     | Feature.LABELS
     | Feature.BYTE_MODEL
     | Feature.TABLE
+    | Feature.TIME_STEPS
+    | Feature.PLAIN_ROWS
 )
 """The features that this reader supports."""
 
@@ -64,6 +68,8 @@ _NEEDED_BY = {
     Feature.LABELS: "labels",
     Feature.BYTE_MODEL: "byte_model",
     Feature.TABLE: "table",
+    Feature.TIME_STEPS: "time_steps",
+    Feature.PLAIN_ROWS: "plain_rows",
 }
 """The metadata entry that requires a feature, unless it is null."""
 
@@ -81,6 +87,8 @@ _NAMES = {
     Feature.LABELS: "labels",
     Feature.BYTE_MODEL: "a model of bytes",
     Feature.TABLE: "rows of a table",
+    Feature.TIME_STEPS: "differences of times",
+    Feature.PLAIN_ROWS: "rows of a table as a text",
 }
 
 

@@ -1,4 +1,4 @@
-"""Packed archives: archives of series and texts in one chunk, without headers of blocks, index and trailer.
+"""Packed archives: archives of series, texts and tables in one chunk, without headers of blocks, index and trailer.
 
 ::
 
@@ -7,6 +7,7 @@
 
     series, flags 0: type u8 · for COLUMN what it contains and the number of steps · length of the payload · payload
     texts, flags 1:  type u8 · coding u8 · parts of the model · first · n_records · length of the payload · payload
+    tables, flags 4: type u8 · for RECORDS the number of rows · length of the payload · payload
 
 Numbers without a size are written by `narrows.codec.fields.leb128`. A packed archive stands for the bytes of an archive
 of version 1, and is unpacked when it is opened; what is left out is computed. Archives of several chunks are not
@@ -15,6 +16,7 @@ packed: of these, the intact chunks can be recovered.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import struct
@@ -27,6 +29,7 @@ from narrows.archive.index import parse_index, parts_in
 from narrows.archive.layout import (
     BLOCK_BYTES,
     MAGIC,
+    MAX_CHUNK_RECORDS,
     MAX_METADATA_BYTES,
     MAX_RECORDS,
     Block,
@@ -51,7 +54,7 @@ MOST_PACKED_BYTES = 1 << 20
 """Larger archives are not packed: they are read in pieces."""
 
 _WORTH = 256  # packing must save one byte of so many
-_SERIES, _TEXTS, _DIGEST = 0, 1, 2  # flags
+_SERIES, _TEXTS, _DIGEST, _TABLE = 0, 1, 2, 4  # flags
 _DIGEST_BYTES = 32
 _OF_SERIES = (
     b'"missing":true},"dtype":"int8","ulps":true},"dtype":"float32","dtype":"int64","names":["a","b"],"lengths":[10,20'
@@ -72,13 +75,19 @@ _OF_TEXTS = (
     b'0.0,"model":"","model_file":"","n_symbols":1,"narrows":"0.1.0","parts":1,"quality":0,"record":"text","record_shape":'
     b'[256],"text":{"origin":{"kind":"text"}},"tiling":null}'
 )
-_DICTIONARIES = (_OF_SERIES, _OF_TEXTS)
+_OF_TABLE = (
+    b'"skipped":["id"],"kinds":{"a":"integer","b":"decimal","c":"category","d":"text","e":"date"},"delimiter":";","encoding"'
+    b':"latin-1","header":false,"file":{"form":"arrow","kind":"frame"{"kind":"parquet"{"chunk_records":1024,"container":'
+    b'{"kind":"frame"},"narrows":"0.1.0","table":{"bytes":20000,"columns":8,"form":"arrow"}}{"chunk_records":65536,"conta'
+    b'iner":{"kind":"csv"},"narrows":"0.1.0","plain_rows":{},"table":{"bytes":1234,"columns":10,"form":"csv"}}'
+)
+_DICTIONARIES = {_SERIES: _OF_SERIES, _TEXTS: _OF_TEXTS, _TABLE: _OF_TABLE}
 
 _Part = tuple[Block, bytes, Needs]  # a block, its payload, and the parts of the model that it needs or contains
 
 
 def pack(data: bytes) -> bytes | None:
-    """Return an archive of series or texts as a packed one; None if it cannot be packed, or hardly gets smaller.
+    """Return an archive of series, texts or a table as a packed one; None if it cannot be, or hardly gets smaller.
 
     Parameters
     ----------
@@ -91,7 +100,8 @@ def pack(data: bytes) -> bytes | None:
     metadata, blocks = parse_header(data[:start]), _blocks_of(data, start)
     if sum(block.type == BlockType.RECORDS for block, _, _ in blocks) != 1:
         return None
-    flags, packed_blocks = (_packed_of_texts if "text" in metadata else _packed_of_series)(metadata, blocks)
+    of_kind = _packed_of_texts if "text" in metadata else _packed_of_series
+    flags, packed_blocks = (_packed_of_table if "table" in metadata else of_kind)(metadata, blocks)
     if packed_blocks is None:
         return None
     rest = bytes((flags,)) + _packed_metadata(metadata, flags) + packed_blocks
@@ -116,17 +126,24 @@ def unpack(data: bytes) -> bytes:
     if len(data) < head or struct.pack("<I", zlib.crc32(rest)) != data[len(PACKED) : head]:
         raise CorruptArchiveError("it is packed, and damaged: its checksum is wrong")
     flags = rest[0] if rest else 255
-    if flags not in (_SERIES, _TEXTS, _TEXTS | _DIGEST):
+    if flags not in (_SERIES, _TEXTS, _TEXTS | _DIGEST, _TABLE):
         raise ArchiveError(f"it is packed with flags {flags}, which this version of narrows does not support")
     reader = NumberReader(rest[1:])
-    header = pack_header(_unpacked_metadata(reader, flags, len(rest)))
+    metadata = _unpacked_metadata(reader, flags, len(rest))
+    read = {_SERIES: _block_of_series, _TEXTS: _block_of_texts, _TABLE: _block_of_table}[flags & ~_DIGEST]
+    found, n_records = list[_Part](), 0
+    while reader.rest:
+        found.append(read(reader, n_records, len(rest)))
+        n_records += found[-1][0].n_records if found[-1][0].type == BlockType.RECORDS else 0
+    if flags == _TABLE:
+        models = [payload for block, payload, _ in found if block.type == BlockType.MODEL]
+        metadata["model"] = hashlib.sha256(b"".join(models)).hexdigest()
+    header = pack_header(metadata)
     file = io.BytesIO()
     file.write(header)
-    blocks, n_records = BlockWriter(file, b"", len(header)), 0
-    while reader.rest:
-        block, payload, parts = (_block_of_texts if flags else _block_of_series)(reader, n_records, len(rest))
+    blocks = BlockWriter(file, b"", len(header))
+    for block, payload, parts in found:
         blocks.block(block, payload, parts)
-        n_records += block.n_records if block.type == BlockType.RECORDS else 0
     blocks.finish(n_records)
     return file.getvalue()
 
@@ -196,20 +213,44 @@ def _block_of_texts(reader: NumberReader, _: int, most: int) -> _Part:
     return Block(kind, coding, n_bytes, first, n), reader.take(n_bytes), Needs(parts)
 
 
+def _packed_of_table(_: dict[str, Any], blocks: list[_Part]) -> tuple[int, bytes | None]:
+    packed = []
+    for block, payload, _needs in blocks:
+        packed.append(bytes((block.type,)))
+        packed += [pack_number(block.n_records)] if block.type == BlockType.RECORDS else []
+        packed += [pack_number(len(payload)), payload]
+    are_packed = [block.type for block, *_ in blocks] == [BlockType.MODEL, BlockType.RECORDS]
+    return _TABLE, b"".join(packed) if are_packed else None
+
+
+def _block_of_table(reader: NumberReader, n_records: int, most: int) -> _Part:
+    kind = reader.number(0, 255)
+    if kind == BlockType.MODEL:
+        coding, first, n = Coding.PLAIN, 0, 0
+    elif kind == BlockType.RECORDS:
+        coding, first, n = Coding.RESIDUAL, n_records, reader.number(1, MAX_CHUNK_RECORDS)
+    else:
+        raise CorruptArchiveError(f"it is packed, and has a block of type {kind}, which must not be packed")
+    payload = reader.take(reader.number(0, most))
+    return Block(kind, coding, len(payload), first, n), payload, Needs.NOTHING
+
+
 def _packed_metadata(metadata: dict[str, Any], flags: int) -> bytes:
     """Return the metadata as they are packed; with the flag, the digest of the model follows as 32 bytes."""
     digest = b""
+    if flags == _TABLE:
+        metadata = {name: value for name, value in metadata.items() if name != "model"}
     if flags & _DIGEST:
         digest, metadata = bytes.fromhex(metadata["model"]), metadata | {"model": ""}
     text = json.dumps(metadata, sort_keys=True, separators=(",", ":")).encode()
-    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=_DICTIONARIES[flags & _TEXTS])
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=_DICTIONARIES[flags & ~_DIGEST])
     packed = deflate.compress(text) + deflate.flush()
     return pack_number(len(packed)) + packed + digest
 
 
 def _unpacked_metadata(reader: NumberReader, flags: int, most: int) -> dict[str, object]:
     data = reader.take(reader.number(0, most))
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS, zdict=_DICTIONARIES[flags & _TEXTS])
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS, zdict=_DICTIONARIES[flags & ~_DIGEST])
     try:
         metadata = json.loads(inflate.decompress(data, MAX_METADATA_BYTES).decode())
     except (zlib.error, ValueError, RecursionError) as error:

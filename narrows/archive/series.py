@@ -27,6 +27,7 @@ from narrows.errors import CorruptArchiveError, DataError
 __all__ = ["ArchivedSeries", "read_series"]
 
 _MOST_REGULAR = 1 << 10  # series whose times are stored as a start and a step each
+_MOST_TICKS = 1 << 62  # between times whose differences are stored
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,7 @@ class ArchivedSeries:
         if self.origin:
             described["origin"] = self.origin
         found: dict[str, Any] = {"series": described} if described or self.digits is None else {}
+        found |= {} if (steps := self._time_steps) is None else {"time_steps": list(steps)}
         if self.digits is not None:
             found["decimals"] = {"digits": list(self.digits)}
             found["decimals"] |= {} if self.missing is None else {"missing": True}
@@ -101,10 +103,21 @@ class ArchivedSeries:
             (Column.EXCEPTIONS, self.exceptions),
         ]
         if self.times is not None and _regular(self.times.ticks, self.lengths) is None:
-            columns.insert(0, (Column.TIMES, self.times.ticks))
+            ticks, steps = self.times.ticks, self._time_steps
+            columns.insert(0, (Column.TIMES, ticks if steps is None else np.diff(ticks, prepend=steps[0]) // steps[1]))
         for column, values in columns:
             if values is not None:
                 yield from column_blocks(column, values)
+
+    @property
+    def _time_steps(self) -> tuple[int, int] | None:
+        """The first time, and the unit in which differences of times are stored; None if they are not."""
+        if self.times is None or _regular(self.times.ticks, self.lengths) is not None:
+            return None
+        ticks = self.times.ticks
+        if int(ticks.max()) - int(ticks.min()) > _MOST_TICKS:
+            return None
+        return int(ticks[0]), max(1, int(np.gcd.reduce(np.diff(ticks))))
 
     def finish(self, values: npt.NDArray[Any], steps: Any, channels: slice | None = None) -> npt.NDArray[Any]:
         """Return restored values of some steps as they are to be: decimals as floats, and gaps as NaN.
@@ -237,7 +250,8 @@ def read_series(
     found = ArchivedSeries(lengths, shape, names, channels, origin=origin if isinstance(origin, dict) else {})
     columns = Columns(source, index, n_steps, shape)
     if isinstance(described.get("time"), dict):
-        found = replace(found, times=_times(described["time"], lengths, columns))
+        steps = metadata.more.get("time_steps")
+        found = replace(found, times=_times(described["time"], steps, lengths, columns))
     if decimals is None:
         return found
     digits = decimals.get("digits") if isinstance(decimals, dict) else None
@@ -263,10 +277,13 @@ def _names(given: Any) -> tuple[str, ...] | None:
     return tuple(given)
 
 
-def _times(described: dict[str, Any], lengths: Sequence[int], columns: Columns) -> Times:
+def _times(described: dict[str, Any], time_steps: Any, lengths: Sequence[int], columns: Columns) -> Times:
     starts, steps = described.get("starts"), described.get("steps")
     if starts is None:
         ticks = columns.read(Column.TIMES)
+        if time_steps is not None:
+            first, unit = _first_and_unit(time_steps)[:, None]
+            ticks = first + np.cumsum(ticks) * unit
     else:
         try:
             parts = [
@@ -280,3 +297,10 @@ def _times(described: dict[str, Any], lengths: Sequence[int], columns: Columns) 
         return Times.from_json(described, ticks)
     except (TypeError, ValueError) as error:
         raise CorruptArchiveError(f"the times in its metadata are not valid: {described!r:.120}") from error
+
+
+def _first_and_unit(given: Any) -> npt.NDArray[np.int64]:
+    is_list = isinstance(given, list) and len(given) == 2 and all(type(one) is int for one in given)
+    if not is_list or not all(-(1 << 63) <= one < 1 << 63 for one in given):
+        raise CorruptArchiveError(f"the 'time_steps' in its metadata are not valid: {given!r:.120}")
+    return np.array(given, np.int64)

@@ -55,7 +55,7 @@ def left_of(
     except CorruptArchiveError:
         series = read_series(source, _without_times(metadata), index, n_steps, layout.shape)
     left = series.take(kept)
-    more = {**metadata.more, **left.to_json()}
+    more = {name: value for name, value in metadata.more.items() if name != "time_steps"} | left.to_json()
     if isinstance(layout, Windows):
         more[Windows.entry] = Windows(left.lengths, layout.window).to_json()
     return replace(metadata, more=more), left

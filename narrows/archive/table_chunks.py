@@ -19,15 +19,16 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import read_payload
 from narrows.archive.layout import Block, Coding
 from narrows.archive.metadata import Metadata
+from narrows.archive.plain_table import PLAIN_ROWS, PlainTable
 from narrows.archive.table_model import TableModel
 from narrows.data.tables.form import Group
 from narrows.data.tables.rules import Encoded
 from narrows.errors import ArchiveError, CorruptArchiveError
 
-__all__ = ["COLUMNS", "check_rows", "pack_rows", "read_rows", "restore_rows"]
+__all__ = ["COLUMNS", "ROWS_OF_TEXT", "check_rows", "pack_rows", "read_rows", "restore_rows"]
 
-COLUMNS = 15
-"""The kind of coded columns."""
+COLUMNS, ROWS_OF_TEXT = 15, 18
+"""The kinds: coded columns, and no columns, since the rows are the text in the place of the model."""
 
 _HEAD = struct.Struct("<IBI")
 _MOST_EXCEPTION_BYTES = 1 << 30
@@ -35,7 +36,9 @@ _DAMAGE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, zst
 
 
 def pack_rows(table: TableModel, group: Group) -> bytes:
-    """Return the payload of some rows."""
+    """Return the payload of some rows; of a table as a text, of all rows."""
+    if isinstance(table, PlainTable):
+        return _HEAD.pack(table.form.checksum(table.group), ROWS_OF_TEXT, 0)
     exceptions = _pack_exceptions(group)
     data = table.encode([one.column for one in group.columns])
     return _HEAD.pack(table.form.checksum(group), COLUMNS, len(exceptions)) + exceptions + data
@@ -55,7 +58,7 @@ def read_rows(source: ByteFile, offset: int, block: Block, metadata: Metadata, w
     if len(payload) < _HEAD.size:
         raise CorruptArchiveError(f"{what} has only {len(payload)} bytes")
     kind = _HEAD.unpack_from(payload)[1]
-    if kind != COLUMNS:
+    if kind != (COLUMNS if metadata.more.get(PLAIN_ROWS) is None else ROWS_OF_TEXT):
         raise ArchiveError(
             f"{what} has the kind {kind}, which this version of narrows does not support. Upgrade narrows"
         )
@@ -85,6 +88,8 @@ def restore_rows(payload: bytes, n_rows: int, table: TableModel, what: str) -> G
     """
     checksum, _, n_exceptions = _HEAD.unpack_from(payload)
     coded = payload[_HEAD.size + n_exceptions :]
+    if isinstance(table, PlainTable):
+        return _of_text(table, n_rows, checksum, what)
     try:
         columns = table.decode(coded, n_rows)
         exceptions = _parse_exceptions(payload[_HEAD.size : _HEAD.size + n_exceptions], len(columns), n_rows)
@@ -98,6 +103,13 @@ def restore_rows(payload: bytes, n_rows: int, table: TableModel, what: str) -> G
     if not is_right:
         raise CorruptArchiveError(f"{what} is not restored correctly: its checksum is wrong")
     return group
+
+
+def _of_text(table: PlainTable, n_rows: int, checksum: int, what: str) -> Group:
+    """Return the rows of a text, after checking their number and their checksum."""
+    if len(table.group) != n_rows or table.form.checksum(table.group) != checksum:
+        raise CorruptArchiveError(f"{what} is not restored correctly: its text has other rows")
+    return table.group
 
 
 def _pack_exceptions(group: Group) -> bytes:

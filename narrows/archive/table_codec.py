@@ -9,6 +9,7 @@ from typing import Any
 from narrows.archive.layouts import TableLayout
 from narrows.archive.metadata import Metadata
 from narrows.archive.no_model import NoModel
+from narrows.archive.plain_table import PLAIN_ROWS, PlainTable
 from narrows.archive.table_model import TableModel
 from narrows.errors import CorruptArchiveError, InvalidParameterError, ModelFileError, WrongModelError
 from narrows.io.model_file import read_model_file
@@ -90,7 +91,10 @@ def table_of(metadata: Metadata, path: str, inside: bytes | None, given: Any, fo
     CorruptArchiveError
         If the model in the archive is damaged.
     """
-    if given is None and inside is not None:
+    options = metadata.more.get(PLAIN_ROWS)
+    if options is not None and inside is not None:
+        table: TableModel = PlainTable.read(inside, options)
+    elif given is None and inside is not None:
         table = TableModel.from_bytes(inside)
     else:
         one = found() if given is None else given

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from narrows.archive.blocks import BlockWriter
 from narrows.archive.layout import MAX_CHUNK_RECORDS, Coding, pack_header
 from narrows.archive.layouts import TableLayout
 from narrows.archive.metadata import Metadata, header_entries
+from narrows.archive.packing import pack
+from narrows.archive.plain_table import PLAIN_ROWS, plain_table
 from narrows.archive.table_chunks import pack_rows
 from narrows.archive.table_model import TableModel
 from narrows.archive.table_summary import TableSummary
@@ -76,42 +79,85 @@ def compress_table(
     layout = TableLayout(
         len(source.form.names), source.form.entry, source.n_bytes, None if is_inside else source.form.to_json(), order
     )
-    metadata = _metadata(source, layout, model, size)
-    header = pack_header(header_entries(metadata))
     target = Path(os.path.realpath(as_path(path)))
-    n_done = n_exceptions = 0
-    coded: list[int] = []
-    encode = partial(_encoded, model)
     with naming_output(os.fspath(path)), replacing(target, force=force) as file, Pool(threads) as pool:
-        file.write(header)
-        blocks = BlockWriter(file, header, len(header))
-        if is_inside:
-            blocks.model(model.blob)
-        memory = size * len(source.form.names) * _WORK_BYTES
-        for one in pool.map(encode, source.groups(size), memory):
-            blocks.records(one.payload, n_done, one.n_rows, Coding.RESIDUAL)
-            coded.append(len(one.payload))
-            n_done, n_exceptions = n_done + one.n_rows, n_exceptions + one.n_exceptions
-            if progress is not None:
-                progress("compressing", n_done, source.n_rows, "rows")
-        blocks.finish(n_done)
-        n_bytes = blocks.offset
+        write = partial(_write, source, layout, size, pool=pool, progress=progress)
+        if is_inside and source.n_rows <= size:
+            made, model = _write_smallest(file, write, source, model)
+        else:
+            made = write(file, model, is_inside=is_inside)
     warnings = {str(one): one.to_json() for one in (*source.warnings, *warned)}
     return TableSummary(
         path=os.fspath(path),
-        rows=n_done,
+        rows=made.n_rows,
         columns=len(source.form.names),
-        n_bytes=n_bytes,
+        n_bytes=made.n_bytes,
         raw_bytes=source.n_bytes,
         model_bytes=len(model.blob),
         model_embedded=is_inside,
         dictionary_bytes=len(model.dictionaries),
-        groups=len(coded),
+        groups=made.n_groups,
         group_rows=size,
-        exceptions=n_exceptions,
+        exceptions=made.n_exceptions,
         kinds={name: rule.kind for name, rule in zip(source.form.names, source.form.rules, strict=True)},
         warnings=tuple(warnings.values()),
     )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What was written."""
+
+    n_bytes: int
+    n_rows: int
+    n_groups: int
+    n_exceptions: int
+
+
+def _write(
+    source: TableSource,
+    layout: TableLayout,
+    size: int,
+    file: BinaryIO,
+    model: TableModel,
+    *,
+    pool: Pool,
+    progress: Progress | None,
+    is_inside: bool = True,
+    options: dict[str, Any] | None = None,
+) -> _Made:
+    """Write an archive; ``options`` are those of a table as a text."""
+    header = pack_header(header_entries(_metadata(source, layout, model, size, options)))
+    n_rows = n_groups = n_exceptions = 0
+    file.write(header)
+    blocks = BlockWriter(file, b"" if is_inside and source.n_rows <= size else header, len(header))
+    if is_inside:
+        blocks.model(model.blob)
+    memory = size * len(source.form.names) * _WORK_BYTES
+    for one in pool.map(partial(_encoded, model), source.groups(size), memory):
+        blocks.records(one.payload, n_rows, one.n_rows, Coding.RESIDUAL)
+        n_rows, n_groups, n_exceptions = n_rows + one.n_rows, n_groups + 1, n_exceptions + one.n_exceptions
+        if progress is not None:
+            progress("compressing", n_rows, source.n_rows, "rows")
+    blocks.finish(n_rows)
+    return _Made(blocks.offset, n_rows, n_groups, n_exceptions)
+
+
+def _write_smallest(
+    file: BinaryIO, write: Callable[..., _Made], source: TableSource, model: TableModel
+) -> tuple[_Made, TableModel]:
+    """Write an archive of one group, by columns or as a text, whichever is smaller; return its model, too."""
+    ways: list[tuple[TableModel, dict[str, Any] | None]] = [(model, None)]
+    if (plain := plain_table(source, model.about)) is not None:
+        ways.append(plain)
+    found = []
+    for one, options in ways:
+        made = write(buffer := io.BytesIO(), one, options=options)
+        data = pack(buffer.getvalue()) or buffer.getvalue()
+        found.append((data, replace(made, n_bytes=len(data)), one))
+    data, made, model = min(found, key=lambda one: len(one[0]))
+    file.write(data)
+    return made, model
 
 
 @dataclass(frozen=True)
@@ -127,14 +173,19 @@ def _encoded(table: TableModel, group: Group) -> _Coded:
     return _Coded(pack_rows(table, group), len(group), group.n_exceptions)
 
 
-def _metadata(source: TableSource, layout: TableLayout, table: TableModel, size: int) -> Metadata:
+def _metadata(
+    source: TableSource, layout: TableLayout, table: TableModel, size: int, options: dict[str, Any] | None
+) -> Metadata:
     from narrows import __version__
+
+    plain = {} if options is None else {PLAIN_ROWS: options}
 
     return Metadata.from_json(
         {
+            **plain,
             "table": layout.to_json(),
             "model": table.digest,
-            "chunk_records": size,
+            "chunk_records": MAX_CHUNK_RECORDS if plain else size,
             "container": {"kind": source.kind},
             "narrows": __version__,
         }

@@ -45,7 +45,7 @@ def about_table(path: str | os.PathLike[str]) -> tuple[dict[str, Any], list[str]
             f"{found.n_records:,} of {count(len(columns), 'column')}, {number(found.restored_bytes)} bytes restored",
         ),
         ("bytes", f"{number(found.bytes_per_record)} a row"),
-        ("groups", f"{found.n_chunks:,} of {count(found.metadata['chunk_records'], 'row')}"),
+        ("groups", f"{found.n_chunks:,} of {count(min(found.metadata['chunk_records'], found.n_records), 'row')}"),
         ("model", f"{found.model_id}, {'inside' if found.has_model else 'in a file of its own'}"),
         ("restored as", _RESTORED.get(made, "the same table") if not skipped else "the table without some columns"),
         *([("left out", _short(", ".join(map(shown_name, map(str, skipped))), 90))] if skipped else []),
@@ -60,6 +60,7 @@ def _heading(sizes: ColumnBytes | None) -> list[str]:
     if sizes is None:
         return ["columns, without their bytes: a group of rows is damaged"]
     some = f", estimated from {sizes.n_measured} groups" if sizes.n_measured < sizes.n_groups else ""
+    some = some if sizes.n_measured else ", in proportion to the lengths of their texts"
     return [f"columns, with the bytes of their values and dictionaries{some}"]
 
 

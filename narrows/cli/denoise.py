@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +10,7 @@ from click.core import ParameterSource
 
 from narrows.cli.apply import check_records_output, records_line, write_records
 from narrows.cli.console import aligned, count, note, print_json, print_written
+from narrows.cli.file_names import PICTURE_ENDINGS, names_picture
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import (
     data_argument,
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["denoise"]
 
-_PICTURES = (".png", ".svg", ".pdf")
 _ONLY_FOR_DEMO = ("seed", "n")
 
 EPILOG = """
@@ -91,7 +89,7 @@ def denoise(
     uint8 are written as floats. In a table with columns of several kinds, missing cells are filled, and numbers far
     outside the training data's range are replaced; all other cells stay as they are.
     """
-    is_picture = _is_picture(output)
+    is_picture = names_picture(output)
     _check_options(ctx, is_picture=is_picture)
     is_folder = False
     if is_picture:
@@ -183,10 +181,6 @@ def _compare(
     return noisy, restored, comparison
 
 
-def _is_picture(output: str) -> bool:
-    return Path(output).suffix.lower() in _PICTURES and not output.endswith(("/", os.sep)) and not os.path.isdir(output)
-
-
 def _check_options(ctx: click.Context, *, is_picture: bool) -> None:
     """Refuse options without effect, and a picture without --demo-noise."""
     given = {name for name in _ONLY_FOR_DEMO if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE}
@@ -208,7 +202,7 @@ def _check_options(ctx: click.Context, *, is_picture: bool) -> None:
         raise click.UsageError(f"--seed must be a whole number ≥ 0 and below 2^32. Got {ctx.params['seed']}.")
     if "n" in given and not is_picture:
         raise click.UsageError(
-            f"-n has an effect only if the output is a picture ({', '.join(_PICTURES)}). Leave it out."
+            f"-n has an effect only if the output is a picture ({', '.join(PICTURE_ENDINGS)}). Leave it out."
         )
 
 

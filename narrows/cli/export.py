@@ -7,7 +7,8 @@ import os
 import click
 
 from narrows.cli.console import number, print_json, print_written
-from narrows.cli.inputs import OTHER_KINDS, check_file_output, load_model
+from narrows.cli.file_names import refuse_other_kinds
+from narrows.cli.inputs import check_file_output, load_model
 from narrows.cli.options import output_option, write_options
 from narrows.cli.outputs import READS, Verb
 from narrows.model.onnx_parts import PARTS
@@ -34,9 +35,9 @@ def export(*, model: str, output: str, part: str, force: bool, as_json: bool, qu
 
     Needs the package onnx: pip install 'narrows[onnx]'.
     """
-    ending = os.path.splitext(output)[1]
-    if ending.lower() in OTHER_KINDS - {".onnx"} or output.endswith(os.sep):
-        raise click.UsageError(f"The name of an ONNX file should end in .onnx. Got '{output}'.")
+    refuse_other_kinds(output, "an ONNX file", ".onnx")
+    if output.endswith(os.sep):
+        raise click.UsageError(f"The name of an ONNX file must end in .onnx. Got '{output}'.")
     check_file_output(output, force=force)
     loaded = load_model(model, "cpu")
     path = loaded.export_onnx(output, part=part, force=force)

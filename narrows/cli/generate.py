@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from click.core import ParameterSource
 
 from narrows.cli.apply import check_records_output, records_line
 from narrows.cli.console import count, print_json, print_written
+from narrows.cli.file_names import names_picture
 from narrows.cli.inputs import check_file_output, load_model, open_record
 from narrows.cli.options import device_option, model_option, output_option, write_options
 from narrows.cli.outputs import READS, Verb, split_record
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["generate"]
 
-_PICTURES = (".png", ".svg", ".pdf")
 _MOST_DRAWN = 2_500
 _USUAL_N = {"samples": 64, "between": 10, "manifold": 20, "traverse": 11}
 _ONLY_FOR_SAMPLES = {"seed": "--seed", "source": "--from"}
@@ -133,7 +132,7 @@ def generate(
 ) -> None:
     """Generate new records with MODEL: samples by default, or interpolations, a manifold or traversals."""
     kind = _kind(between=between, manifold=manifold, traverse=traverse)
-    is_picture = _is_picture(output)
+    is_picture = names_picture(output)
     _check_options(ctx, kind)
     n = _USUAL_N[kind] if n is None else n
     if is_picture:
@@ -315,7 +314,3 @@ def _check_drawable(n: int) -> None:
             f"A picture can show at most {_MOST_DRAWN:,} records. Got {n:,}. "
             "Write them to a path that ends in .npy, or generate fewer."
         )
-
-
-def _is_picture(output: str) -> bool:
-    return Path(output).suffix.lower() in _PICTURES and not output.endswith(("/", os.sep)) and not os.path.isdir(output)

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from narrows.cli.console import count, number, print_json, print_written
-from narrows.cli.inputs import OTHER_KINDS, check_file_output, load_model, open_data
+from narrows.cli.file_names import refuse_other_kinds
+from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, model_option, output_option, write_options
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
@@ -54,12 +55,7 @@ def index(
 
     Names and labels that come with DATA are kept. An index holds no records, and a few bytes for each number of a code.
     """
-    ending = os.path.splitext(output)[1]
-    if ending.lower() in OTHER_KINDS or ending.lower() == ".narrows":
-        raise click.UsageError(
-            f"The name of an index must not end in {ending}, the ending of another kind of file. Choose a name that "
-            f"ends in .index, for example '{output.removesuffix(ending)}.index'."
-        )
+    refuse_other_kinds(output, "an index", ".index")
     check_file_output(output, force=force)
 
     from narrows.uses import SearchIndex

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from narrows.cli.console import count, note
+from narrows.cli.file_names import refuse_other_kinds
 from narrows.cli.outputs import split_record
 from narrows.cli.progress import show_progress
-from narrows.io.magic import IMAGE_ENDINGS
 from narrows.io.pipes import check_standard_output, is_pipe, spooled_standard_input
 
 if TYPE_CHECKING:
@@ -20,25 +20,14 @@ if TYPE_CHECKING:
     from narrows.estimators.autoencoder import Autoencoder
 
 __all__ = [
-    "OTHER_KINDS",
     "archive_file",
     "check_archive_output",
     "check_file_output",
+    "check_record",
     "load_model",
     "open_data",
     "open_record",
 ]
-
-OTHER_KINDS = frozenset(
-    {
-        *(".npy", ".npz", ".idx", ".csv", ".tsv", ".txt", ".json", ".parquet", ".h5", ".hdf5", ".safetensors"),
-        *(".log", ".jsonl", ".ndjson"),
-        *(".pt", ".pth", ".ckpt", ".pkl", ".onnx", ".keras"),
-        *(*IMAGE_ENDINGS, ".svg", ".pdf", ".html"),
-        *(".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z"),
-    }
-)
-"""File extensions of other kinds of files, which archives and models must not have."""
 
 
 def open_data(
@@ -87,10 +76,18 @@ def open_record(data: str, *, shape: tuple[int, ...] | None = None, quiet: bool 
             f"One record is needed, but {source.name} has {len(source):,} records. "
             f"Append '#' and the index of a record, for example '{data}#0'."
         )
-    if index is not None and len(source) <= index:
-        raise DataError(f"The index of a record of {source.name} must be from 0 to {len(source) - 1:,}. Got '{data}'.")
+    if index is not None:
+        check_record(source, index, data)
     record: NDArray[Any] = source.values[index or 0]
     return record
+
+
+def check_record(source: Source, index: int, given: str) -> None:
+    """Raise DataError if data have no record with an index; ``given`` is what was typed."""
+    from narrows.errors import DataError
+
+    if len(source) <= index:
+        raise DataError(f"The index of a record of {source.name} must be from 0 to {len(source) - 1:,}. Got '{given}'.")
 
 
 def archive_file(path: str) -> str | os.PathLike[str]:
@@ -140,10 +137,5 @@ def check_archive_output(path: str, *, force: bool) -> None:
     if is_pipe(path):
         check_standard_output()
         return
-    ending = os.path.splitext(path)[1]
-    if ending.lower() in OTHER_KINDS:
-        raise click.UsageError(
-            f"The name of an archive must not end in {ending}. Got '{path}'. Choose a name that ends in .narrows, for "
-            f"example '{path.removesuffix(ending)}.narrows'."
-        )
+    refuse_other_kinds(path, "an archive", ".narrows")
     check_file_output(path, force=force)

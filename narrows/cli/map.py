@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, count, print_json, print_written
+from narrows.cli.file_names import PICTURE_ENDINGS
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, model_option, output_option, write_options
 from narrows.cli.outputs import Verb
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from narrows.uses.record_map import RecordMap
 
 __all__ = ["map"]
-
-_PICTURES = (".png", ".svg", ".pdf")
 
 EPILOG = """
 A page, MAP.html, is one file that opens offline in a browser. It shows the record under the pointer, thumbnails instead
@@ -116,7 +115,7 @@ def _shown(value: float | None) -> str:
 
 def _check_output(output: str) -> None:
     """Refuse other file extensions before any work."""
-    if Path(output).suffix.lower() not in (".html", *_PICTURES):
+    if Path(output).suffix.lower() not in (".html", *PICTURE_ENDINGS):
         raise click.UsageError(
             "The output of a map must be a path that ends in .html for a page, or in .png, .svg or .pdf for a picture. "
             f"Got '{output}'."

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.callbacks import callback
 from narrows.cli.console import aligned, count, number, print_json, print_written
 from narrows.cli.inputs import check_file_output
 from narrows.io.text import printable
@@ -89,6 +88,7 @@ def score_records_of(source: Source, detector: AutoencoderOutlier | None, train:
 
 def _fitted(source: Source, asked: Asked) -> AutoencoderOutlier:
     import narrows
+    from narrows.cli.callbacks import callback
 
     contamination = "auto" if asked.contamination is None else asked.contamination
     detector = narrows.AutoencoderOutlier(contamination=contamination, random_state=asked.seed)
@@ -106,6 +106,15 @@ def _worst(detector: AutoencoderOutlier, source: Source, found: RecordOutliers) 
     values = some.values.reshape(len(some), -1)
     worst: list[dict[str, Any]] = []
     expected = np.asarray(detector.expected(some), np.float64).reshape(len(some), -1)
+    fields = detector.fields_
+
+    def shown(i: int, value: float) -> float | str | None:
+        """Return a value as it is in a table: the name of a category, None if it is missing."""
+        if np.isnan(value):
+            return None
+        is_category = fields is not None and bool(fields[i].n_categories)
+        return fields[i].categories[int(value)] if fields is not None and is_category else value
+
     for row, index in enumerate(indices.tolist()):
         one: dict[str, Any] = {"index": index, "score": float(found.score[index])}
         one["is_outlier"] = bool(found.is_outlier[index])
@@ -115,8 +124,8 @@ def _worst(detector: AutoencoderOutlier, source: Source, found: RecordOutliers) 
             {
                 "column": found.names[i],
                 "part": float(found.parts[index, i]),
-                "value": float(values[row, i]),
-                "expected": float(expected[row, i]),
+                "value": shown(i, float(values[row, i])),
+                "expected": shown(i, float(expected[row, i])),
             }
             for i in found.top(index)
         ]
@@ -156,5 +165,11 @@ def _table(worst: list[dict[str, Any]], kind: str) -> list[str]:
 
 def _why(top: dict[str, Any]) -> str:
     """Return a value and what was expected, which is 0 if it is so by rounding."""
-    is_zero = abs(top["expected"]) < _ROUNDING * abs(top["value"])
-    return f"{top['column']} = {number(top['value'])} (expected {number(0.0 if is_zero else top['expected'])})"
+    value, expected = top["value"], top["expected"]
+    if isinstance(value, float) and isinstance(expected, float):
+        expected = 0.0 if abs(expected) < _ROUNDING * abs(value) else expected
+    return f"{top['column']} = {_shown(value)} (expected {_shown(expected)})"
+
+
+def _shown(value: float | str | None) -> str:
+    return number(value) if isinstance(value, float) else str(value)

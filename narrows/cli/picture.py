@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from narrows.cli.arguments import arguments
 from narrows.cli.console import print_json, print_written
+from narrows.cli.file_names import PICTURE_ENDINGS
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import (
     FORMAT_OPTIONS,
@@ -34,7 +35,6 @@ __all__ = ["picture"]
 KINDS = ("reconstructions", "denoising", "filters", "map", "curves", "report")
 _WITHOUT_DATA = {"filters", "curves"}
 _OF_TEXT = {"map", "curves"}
-_ENDINGS = (".png", ".svg", ".pdf")
 _ONLY_FOR = {
     "n": {"reconstructions", "denoising", "report"},
     "seed": {"denoising", "report"},
@@ -153,10 +153,10 @@ def _check_ending(output: str, kind: str | None) -> None:
         return
     if kind == "report":
         raise click.UsageError(f"The output of a report must be a path that ends in .html. Got '{output}'.")
-    if ending not in _ENDINGS:
+    if ending not in PICTURE_ENDINGS:
         raise click.UsageError(
-            f"The output of a picture must be a path that ends in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}, or in "
-            f".html for a report. Got '{output}'."
+            f"The output of a picture must be a path that ends in {', '.join(PICTURE_ENDINGS[:-1])} or "
+            f"{PICTURE_ENDINGS[-1]}, or in .html for a report. Got '{output}'."
         )
 
 

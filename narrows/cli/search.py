@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, print_json, print_lines, print_written
-from narrows.cli.inputs import check_file_output, load_model, open_data
+from narrows.cli.file_names import PICTURE_ENDINGS
+from narrows.cli.inputs import check_file_output, check_record, load_model, open_data
 from narrows.cli.options import data_options, write_options
 from narrows.cli.outputs import READS, WRITES, Verb, split_record
 from narrows.io.text import shown_name
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["search"]
 
-_PICTURES, _TABLES = (".png", ".svg", ".pdf"), (".csv", ".json")
+_TABLES = (".csv", ".json")
 _NEIGHBOURS = 10
 _SHOWN, _DRAWN = 5, 20  # queries whose neighbours are printed, and drawn
 
@@ -71,7 +72,7 @@ index, which holds no records, they are restored from the codes.
 )
 @click.option("--mask", type=float, metavar="SHARE", help="Hide this share of the values of the queries first.")
 @click.option("--denoise", is_flag=True, help="Let the model remove noise from the queries before they are encoded.")
-@click.option("--seed", type=int, metavar="N", default=0, help="Seed of noise and of hidden values.  [default: 0]")
+@click.option("--seed", type=int, metavar="N", help="Seed of noise and of hidden values.  [default: 0]")
 @data_options
 @write_options
 def search(
@@ -85,7 +86,7 @@ def search(
     noise: float | None,
     mask: float | None,
     denoise: bool,
-    seed: int,
+    seed: int | None,
     limit: int | None,
     reading: dict[str, Any],
     force: bool,
@@ -95,60 +96,77 @@ def search(
     """Find the records of INDEX that are most like each QUERY, by the distances of their codes."""
     if output is not None:
         _check_output(output, force=force)
-    of_index = [_item(query) for query in queries]
-    if any(item is not None for item in of_index) and None in of_index:
-        raise click.UsageError("Records of the index itself, #INDEX, and other queries cannot be given together.")
-    if of_index[0] is not None and (noise is not None or mask is not None or denoise):
-        raise click.UsageError(
-            "--noise, --mask and --denoise change records before they are encoded, and #INDEX is a code of the index. "
-            "Give the record itself, DATA#INDEX."
-        )
+    items = _items(queries, is_changed=noise is not None or mask is not None or denoise)
+    if seed is not None and noise is None and mask is None:
+        raise click.UsageError("--seed has an effect only with --noise or --mask. Leave it out.")
 
     from narrows.uses import SearchIndex
-    from narrows.uses.search.results import Found
 
     found_in = SearchIndex.load(index, None if model is None else load_model(model))
     if k is None:
         k = min(_NEIGHBOURS, max(found_in.count(label), 1))
-    if of_index[0] is not None:
-        items = [item for item in of_index if item is not None]
-        distances, indices = _of_items(found_in, items, k, label)
-        labels = None if found_in.items.labels is None else [found_in.items.label(item) for item in items]
-        found, values = Found(queries, distances, indices, found_in.items, labels), None
+    if items is not None:
+        found, values = _of_items(found_in, queries, items, k, label), None
     else:
-        loaded = found_in.needed_model()
-        source, names = _opened(queries, loaded, limit, reading, quiet=quiet)
-        source = _changed(loaded, source, noise, mask, seed)
-        distances, indices = found_in.query(source, k, label=label, denoise=denoise)
-        given = source.named_labels
-        found = Found(names, distances, indices, found_in.items, None if given is None else given.tolist())
-        values = source.values
+        model_of_queries = found_in.needed_model()
+        source, names = _opened(queries, model_of_queries, limit, reading, quiet=quiet)
+        source = _changed(model_of_queries, source, noise, mask, seed or 0)
+        found, values = _of_records(found_in, source, names, k, label, denoise=denoise), source.values
     if output is not None:
         _write(output, found_in, found, values, force=force)
     _print(found_in, found, output, index, k, as_json=as_json)
 
 
-def _item(query: str) -> int | None:
-    """Return the number of ``#INDEX``; None for other queries."""
-    is_item = query.startswith("#") and query[1:].isdecimal() and not Path(query).exists()
-    return int(query[1:]) if is_item else None
+def _items(queries: Sequence[str], *, is_changed: bool) -> list[int] | None:
+    """Return the numbers of queries ``#INDEX``, records of the index itself; None if they are other records.
+
+    Raises
+    ------
+    click.UsageError
+        If some are and some are not, or if records of the index are to be changed first.
+    """
+    of_index = [query.startswith("#") and query[1:].isdecimal() and not Path(query).exists() for query in queries]
+    if not any(of_index):
+        return None
+    if not all(of_index):
+        raise click.UsageError("Records of the index itself, #INDEX, and other queries cannot be given together.")
+    if is_changed:
+        raise click.UsageError(
+            "--noise, --mask and --denoise change records before they are encoded, and #INDEX is a code of the index. "
+            "Give the record itself, DATA#INDEX."
+        )
+    return [int(query[1:]) for query in queries]
 
 
-def _of_items(
-    found_in: SearchIndex, items: Sequence[int], k: int, label: str | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _of_items(found_in: SearchIndex, queries: Sequence[str], items: Sequence[int], k: int, label: str | None) -> Found:
+    """Return the neighbours of records of the index itself."""
     from narrows.errors import InvalidParameterError
+    from narrows.uses.search.results import Found
 
     try:
-        return found_in.query_items(items, k, label=label)
+        distances, indices = found_in.query_items(items, k, label=label)
     except IndexError as error:
         raise InvalidParameterError(str(error)) from None
+    labels = None if found_in.items.labels is None else [found_in.items.label(item) for item in items]
+    return Found(queries, distances, indices, found_in.items, labels)
+
+
+def _of_records(
+    found_in: SearchIndex, source: Source, names: Sequence[str], k: int, label: str | None, *, denoise: bool
+) -> Found:
+    """Return the neighbours of records, which have these names in the output."""
+    from narrows.uses.search.results import Found
+
+    distances, indices = found_in.query(source, k, label=label, denoise=denoise)
+    given = source.named_labels
+    return Found(names, distances, indices, found_in.items, None if given is None else given.tolist())
 
 
 def _check_output(output: str, *, force: bool) -> None:
-    if not output.lower().endswith((*_PICTURES, *_TABLES)):
+    if not output.lower().endswith((*PICTURE_ENDINGS, *_TABLES)):
         raise click.UsageError(
-            f"The output must be a picture ({', '.join(_PICTURES)}) or a table ({', '.join(_TABLES)}). Got '{output}'."
+            f"The output must be a picture ({', '.join(PICTURE_ENDINGS)}) or a table ({', '.join(_TABLES)}). "
+            f"Got '{output}'."
         )
     check_file_output(output, force=force)
 
@@ -167,10 +185,8 @@ def _opened(
         where, at = split_record(query)
         n = limit if at is None else at + 1
         source = open_data(where, shape=model.shape_, limit=n, quiet=quiet, **reading)
-        if at is not None and len(source) <= at:
-            raise DataError(
-                f"The index of a record of {source.name} must be from 0 to {len(source) - 1:,}. Got '{query}'."
-            )
+        if at is not None:
+            check_record(source, at, query)
         source = model.records_of(source)
         source = source.take(np.arange(len(source)) if at is None else [at])
         sources.append(source)

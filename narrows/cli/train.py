@@ -13,7 +13,8 @@ import click
 
 from narrows.cli.console import aligned, command_line, count, note, number, print_json, print_written
 from narrows.cli.describe import kept_rows, taken_for, time_rows
-from narrows.cli.inputs import OTHER_KINDS, check_file_output, open_data
+from narrows.cli.file_names import refuse_other_kinds
+from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.log import tell
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.outputs import READS, Verb
@@ -107,7 +108,7 @@ def train(
             f"--resume needs the checkpoint '{checkpoint}', which does not exist. The model '{output}' exists, so its "
             "training is complete. Use the model, or train again with --force."
         )
-    _check_ending(output)
+    refuse_other_kinds(output, "a model", ".safetensors")
     given = {**flags, "valid": valid, "resume": resume}
     printing = {"force": force, "as_json": as_json, "quiet": quiet}
     how: dict[str, Any] = {"reading": {"limit": limit, **reading}, "settings": settings, "given": given}
@@ -190,16 +191,6 @@ def _measure(model: Autoencoder) -> None:
     if took is not None:
         measuring = round(took.measuring + time.perf_counter() - began, 3)
         model.model_ = replace(model.model_, took=replace(took, measuring=measuring))
-
-
-def _check_ending(output: str) -> None:
-    """Refuse the name of another kind of file: a model with that name would be taken for one."""
-    ending = os.path.splitext(output)[1]
-    if ending.lower() in OTHER_KINDS - {".safetensors"}:
-        raise click.UsageError(
-            f"The name of a model must not have the extension of another kind of file. Got '{output}'. "
-            f"Choose for example '{output.removesuffix(ending)}.safetensors'."
-        )
 
 
 def _warnings(model: Autoencoder) -> list[NarrowsWarning]:

@@ -61,18 +61,18 @@ def draw_outliers(
     found = find_outliers(detector, source) if found is None else found
     worst = found.worst(n)
     some = source.take(worst)
-    captions = [f"{index}: {found.score[index]:.1f}" for index in worst.tolist()]
+    captions = [f"record {index}, score {found.score[index]:.1f}" for index in worst.tolist()]
     expected = np.asarray(detector.expected(some), np.float64)
     if detector.record_ != "image":
         drawn = {"record": some.values.astype(np.float64), "expected": expected}
         if detector.record_ == "vector":
             drawn = {name: detector.standardised(x) for name, x in drawn.items()}
         flat = {name: np.nan_to_num(_by_channel(x)) for name, x in drawn.items()}
-        return pictures.rows(flat, n=n, captions=captions, caption_label="index: score")
+        return pictures.rows(flat, n=n, captions=captions)
     grey = _as_colours(some.values, detector)
     parts = found.parts[worst].reshape(-1, *detector.shape_)
     shown = {"record": grey, "expected": _as_colours(expected, detector), "score": _heat(grey, parts)}
-    return pictures.rows(shown, n=n, captions=captions, caption_label="index: score")
+    return pictures.rows(shown, n=n, captions=captions)
 
 
 def _by_channel(x: NDArray[np.float64]) -> NDArray[np.float64]:

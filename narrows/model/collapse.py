@@ -13,6 +13,7 @@ from torch import Tensor
 from narrows.chain import Chain
 from narrows.errors import CollapsedWarning, warn
 from narrows.model.inference import Labels
+from narrows.numerics.absent import is_absent
 from narrows.numerics.batches import batch_size
 from narrows.numerics.eval_mode import in_eval_mode
 
@@ -73,9 +74,12 @@ def collapse_of(chain: Chain, values: NDArray[Any], labels: Labels = None) -> st
 
 
 def _outputs(chain: Chain, records: NDArray[Any], labels: Labels) -> tuple[Tensor, Tensor, Tensor]:
-    """Return preprocessed records, their codes and their reconstruction, in the precision of the weights."""
+    """Return preprocessed records, their codes and their reconstruction, in the precision of the weights.
+
+    Cells that are missing are 0 in the records.
+    """
     x = chain.prepare(torch.from_numpy(np.array(records)).to(chain.device))
     condition = None if labels is None else chain.condition(torch.from_numpy(np.array(labels)).to(chain.device))
     h, switches = chain.encoder.with_pool_indices(x, condition)
     x_hat = chain.likelihood.mean(chain.decode(chain.bottleneck(h).z, switches, condition))
-    return x, chain.bottleneck.continuous_code(h).flatten(1), x_hat
+    return x.masked_fill(is_absent(x), 0.0), chain.bottleneck.continuous_code(h).flatten(1), x_hat

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -13,6 +14,7 @@ __all__ = ["RobustNormal"]
 Floats = NDArray[np.float64]
 
 _STEPS = 5
+_FAR = 4.0
 _MOST_FITTED = 20_000
 _LEAST_VARIANCE = 1e-3  # of a value, in its unit: records that are kept may all be equal there
 
@@ -23,6 +25,7 @@ class RobustNormal:
 
     Given all other values of a record, value j has the mean x_j − r_j / Ω_jj and the variance 1 / Ω_jj, where
     r = Ω (x − m). Such predictions are those of a linear autoencoder trained to restore values that are masked.
+    The mean does not depend on x_j.
 
     Attributes
     ----------
@@ -74,20 +77,32 @@ class RobustNormal:
         return np.asarray(np.einsum("ni,ni->n", away @ self.precision, away))
 
     def costs(self, x: Floats) -> Floats:
-        """Return r_j² / Ω_jj of all values of records (n, d): their squared errors, given the other values of a record.
-
-        They are in units of the variance that the distribution has for the value, so 1 is usual.
-        """
-        return np.asarray(((x - self.mean) @ self.precision) ** 2 / self.precision.diagonal())
-
-    def draw(self, n: int, rng: np.random.Generator, *, ridge: float) -> Floats:
-        """Return n records of the distribution (n, d), without the noise of the ridge that it was fitted with."""
-        covariance = np.linalg.inv(self.precision)
-        covariance[np.diag_indices(len(covariance))] /= 1 + ridge
-        variances, directions = np.linalg.eigh(covariance)
-        z = rng.normal(size=(n, len(variances))) * np.sqrt(np.maximum(variances, 0))
-        return np.asarray(self.mean + z @ directions.T)
+        """Return (x_j - m_j|·)² Ω_jj of all values of records (n, d): squared errors of `expected`, 1 is usual."""
+        return np.asarray((x - self.expected(x)) ** 2 * self.precision.diagonal())
 
     def expected(self, x: Floats) -> Floats:
-        """Return the mean of each value of records (n, d), given the other values of the record."""
-        return np.asarray(x - ((x - self.mean) @ self.precision) / self.precision.diagonal())
+        """Return the mean of each value of records (n, d), given the other values of the record.
+
+        The other values are limited to four deviations from their means, so that one that is far away does not make all
+        the others unexpected.
+        """
+        away = x - self.mean
+        limited = np.clip(away, -_FAR * self._deviations, _FAR * self._deviations)
+        own = self.precision.diagonal()
+        return np.asarray(self.mean + limited - (limited @ self.precision) / own)
+
+    @cached_property
+    def _deviations(self) -> Floats:
+        return np.asarray(np.sqrt(np.linalg.inv(self.precision).diagonal()))
+
+    def draw(self, n: int, rng: np.random.Generator, *, ridge: float) -> Floats:
+        """Return n records of the distribution (n, d), without the noise of the ridge that it was fitted with.
+
+        Values that are the same in all records that it was fitted to are the same here.
+        """
+        covariance = np.linalg.inv(self.precision)
+        covariance[np.diag_indices(len(covariance))] /= 1 + ridge
+        varies = covariance.diagonal() > 1.01 * _LEAST_VARIANCE
+        variances, directions = np.linalg.eigh(covariance)
+        z = rng.normal(size=(n, len(variances))) * np.sqrt(np.maximum(variances, 0))
+        return np.asarray(self.mean + varies * (z @ directions.T))

@@ -64,16 +64,20 @@ class RecordOutliers:
 def open_records(data: str, progress: Progress | None = None) -> Source:
     """Return the records of a path or a name, or a series with its windows.
 
-    A .csv file without a column of dates is a table of numbers if it has several columns.
+    A .csv file of several columns that are no typed columns, for example since their numbers have more digits than
+    floats, is read as numbers.
     """
     import narrows.data
 
     try:
         return narrows.data.open(data, progress=progress)
     except DataError as error:
-        if not data.lower().endswith((".csv", ".tsv")) or "no column of dates" not in str(error):
+        if not data.lower().endswith((".csv", ".tsv")):
             raise
-    source = narrows.data.open(data, window="auto", progress=progress)
+        try:
+            source = narrows.data.open(data, window="auto", progress=progress)
+        except DataError:
+            raise error from None
     series = None if source.windows is None else source.windows.series
     if series is None or series.channels is None or series.n_channels == 1:
         return source

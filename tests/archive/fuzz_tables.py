@@ -30,6 +30,7 @@ from narrows.archive.blocks import BlockWriter
 from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import read_header, read_index, read_payload
 from narrows.archive.layout import BLOCK_BYTES, pack_header, parse_block, parse_header, size_of_header
+from narrows.archive.packing import PACKED, unpack
 from narrows.archive.table_writer import compress_table
 from narrows.data.tables.opening import open_csv
 from narrows.errors import NarrowsError
@@ -69,18 +70,23 @@ class Original(NamedTuple):
 
 
 def originals(folder: Path) -> list[Original]:
-    """Return an archive in three groups, and one in one."""
+    """Return an archive in three groups, one in one, and one as a text, also packed."""
     made = []
     (folder / "t.csv").write_text(TABLE)
-    for n_bytes in (8 * 16, 1 << 20):
-        with mock.patch("narrows.archive.table_writer._GROUP_BYTES", n_bytes):
+    for n_bytes, most in ((8 * 16, 0), (1 << 20, 0), (1 << 20, 1 << 15)):
+        with (
+            mock.patch("narrows.archive.table_writer._GROUP_BYTES", n_bytes),
+            mock.patch("narrows.archive.plain_table.MOST_TEXT", most),
+        ):
             compress_table(open_csv(folder / "t.csv"), folder / "whole", force=True)
-        made.append(Original((folder / "whole").read_bytes()))
-    return made
+        data = (folder / "whole").read_bytes()
+        made.append(Original(unpack(data) if data.startswith(PACKED) else data))
+    return [*made, Original(data)]
 
 
 def forge_the_description(data: bytes, rng: random.Random, _: list[bytes]) -> bytes:
-    """Change something in the description of the table, with hashes and checksums that are right."""
+    """Change something in the description of the table, or in its text, with hashes and checksums that are right."""
+    data = unpack(data) if data.startswith(PACKED) else data
     scratch = Path(tempfile.mkstemp(dir=fuzz.SCRATCH)[1])
     scratch.write_bytes(data)
     try:
@@ -94,12 +100,15 @@ def forge_the_description(data: bytes, rng: random.Random, _: list[bytes]) -> by
             ]
     finally:
         scratch.unlink()
-    (n,) = struct.unpack_from("<I", payloads[0])
-    described = json.loads(zstandard.ZstdDecompressor().decompress(payloads[0][4 : 4 + n]))
     metadata = parse_header(data[: size_of_header(data[:20], len(data))])
-    change(described if rng.random() < 0.8 else metadata["table"], rng)
-    packed = zstandard.ZstdCompressor().compress(json.dumps(described).encode())
-    payloads[0] = struct.pack("<I", len(packed)) + packed + payloads[0][4 + n :]
+    if "plain_rows" in metadata:
+        forge_the_text(payloads, metadata, rng)
+    else:
+        (n,) = struct.unpack_from("<I", payloads[0])
+        described = json.loads(zstandard.ZstdDecompressor().decompress(payloads[0][4 : 4 + n]))
+        change(described if rng.random() < 0.8 else metadata["table"], rng)
+        packed = zstandard.ZstdCompressor().compress(json.dumps(described).encode())
+        payloads[0] = struct.pack("<I", len(packed)) + packed + payloads[0][4 + n :]
     metadata["model"] = hashlib.sha256(payloads[0]).hexdigest()
     made = Path(tempfile.mkstemp(dir=fuzz.SCRATCH)[1])
     with made.open("wb") as file:
@@ -113,6 +122,20 @@ def forge_the_description(data: bytes, rng: random.Random, _: list[bytes]) -> by
     found = made.read_bytes()
     made.unlink()
     return found
+
+
+def forge_the_text(payloads: list[bytes], metadata: dict, rng: random.Random) -> None:
+    """Change how a text is read, or put another in its place."""
+    text = bytearray(TABLE.encode())
+    for _ in range(rng.randrange(4)):
+        text[rng.randrange(len(text))] = rng.choice(b'\n",;\0\xff')
+    payloads[0] = bytes((len(text) & 127 | 128, len(text) >> 7, rng.choice((0, 0, 1)))) + bytes(text)
+    metadata["plain_rows"] = {
+        rng.choice(("delimiter", "encoding", "header", "kinds", "skipped", "other")): rng.choice(
+            (*NUMBERS, *TEXTS, {"n": "text"}, {"n": "skip"}, {"word": "date"}, {"other": "text"}, ["n"])
+        )
+        for _ in range(rng.randrange(3))
+    }
 
 
 def change(values: object, rng: random.Random) -> None:

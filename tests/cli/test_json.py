@@ -35,7 +35,7 @@ CALLS = {
         "search #3 -i digits.narrows -m {model} -k 2",
     ],
     "outliers": ["outliers series.npy -o a.csv --window 16", "outliers channels.npy -o b.csv --window 16"],
-    "outliers of records": ["outliers digits:test -o a.csv -q"],
+    "outliers of records": ["outliers digits:test -o a.csv -q", "outliers lines.txt -o b.csv -q"],
     "map": ["map digits:test -m {model} -o a.png"],
     "generate": [
         "generate -m {model} -n 2 -o a.npy",
@@ -120,8 +120,8 @@ def test_every_verb_is_on_the_page():
 def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, small_demo, monkeypatch):
     if section == "export":
         pytest.importorskip("onnx")
+    Path("lines.txt").write_text("".join(f"line {k}\n" for k in range(40)))
     if "bytes" in section:
-        Path("lines.txt").write_text("".join(f"line {k}\n" for k in range(40)))
         package.ByteModel().fit("lines.txt").save("bytes.safetensors")
     np.save("codes.npy", np.zeros((3, 4), np.float32))
     np.save("large.npy", np.zeros((2, 16, 16), np.uint8))
@@ -138,6 +138,7 @@ def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, smal
         if not any(name in call for call in CALLS[section]):
             continue
         narrows("compress", data, "-m", model, "-o", name, "-q", "--force")
+    monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 20)
     # Pictures take most of the time of a demo.
     monkeypatch.setattr("narrows.cli.demo._write", lambda *_: None)
     monkeypatch.setattr("narrows.evaluation.drawing.draw_qualities", lambda *_: None)

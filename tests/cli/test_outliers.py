@@ -100,7 +100,7 @@ def test_the_table_is_the_same_in_every_run_and_is_not_replaced_without_force(na
         ("ones.npy -o scores.csv", "equal"),
         ("one.npy -o scores.csv", "at least 2"),
         ("unsorted.csv -o scores.csv", "must not decrease"),
-        ("text.csv -o scores.csv", "Row 4"),
+        ("text.csv -o scores.csv --time when", "Row 4"),
     ],
 )
 def test_a_series_that_cannot_be_scored_leaves_no_output(narrows, arguments, words):

@@ -12,7 +12,7 @@ from narrows.cli.outputs import READS, READS_PIPE, WRITES, WRITES_PIPE, Verb
 
 PATHS = {"-m", "-i", "--valid", "--train", "--between", "--traverse"}
 PATHS |= {"data", "queries", "archive", "file", "codes", "model"}
-OUTPUTS = {"-o", "--per-record"}
+OUTPUTS = {"-o", "--per-record", "--picture", "--save"}
 VERBS = {name: main.get_command(None, name) for name in main.list_commands(None)}
 
 

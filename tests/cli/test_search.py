@@ -78,6 +78,7 @@ def test_noise_and_hidden_values_change_what_is_found(narrows, model, indexed):
         ("#99999", "numbers from 0"),
         ("#1 digits:test#1", "cannot be given together"),
         ("#1 --noise 0.3", "Give the record itself"),
+        ("digits:test#1 --seed 3", "only with --noise or --mask"),
         ("digits:test#1 -o out.txt", "must be a picture"),
         ("wide.npy", "shape"),
     ],

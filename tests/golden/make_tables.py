@@ -26,6 +26,10 @@ ORDERS = "id,when,country,price,share,note\n" + "".join(
     f"{'NA' if i % 11 == 5 else f'{i * 37 % 1000 / 100:.2f}'},{i / 7!r},n{i * 79 % 101}\n"
     for i in range(24)
 ).replace("0007,", "seven,", 1)
+TEXT = b'\xef\xbb\xbfwhat;n\r\n"a ""b""";1\r\nPeru;x\r\nPeru;2.5'
+"""Stored as a text."""
+PACKED = b"n,square\n" + b"".join(b"%d,%d\n" % (i, i * i % 1000) for i in range(60))
+"""Stored in columns, of one group, and packed."""
 
 
 def hash_of(path: Path) -> str:
@@ -69,6 +73,13 @@ def add() -> None:
             if not path.exists():
                 compress_table(source, path)
                 described[path.name] = hash_of(path)
+    for name, data, most in (("text", TEXT, 1 << 15), ("packed", PACKED, 0)):
+        path = FOLDER / f"{name}.narrows"
+        if not path.exists():
+            file.write_bytes(data)
+            with mock.patch("narrows.archive.plain_table.MOST_TEXT", most):
+                compress_table(open_csv(file, "x.csv"), path)
+            described[path.name] = hash_of(path)
     file.unlink()
     HASHES.write_text(json.dumps(described, indent=2) + "\n")
 

@@ -34,6 +34,9 @@ def test_the_same_file_and_the_same_table_come_back(tmp_path):
     assert verify(HERE / "tables" / "orders.narrows").is_intact
     out = narrows.restore(HERE / "tables" / "orders.narrows", out=tmp_path / "x.csv")
     assert out.read_text() == make.ORDERS
+    for name, data in (("text", make.TEXT), ("packed", make.PACKED)):
+        out = narrows.restore(HERE / "tables" / f"{name}.narrows", out=tmp_path / "x.csv", force=True)
+        assert out.read_bytes() == data
     pytest.importorskip("pyarrow")
     with open_archive(HERE / "tables" / "arrow.narrows") as archive:
         assert archive.to_arrow().drop(["odd"]).equals(make.arrow().drop(["odd"]))

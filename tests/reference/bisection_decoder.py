@@ -16,7 +16,7 @@ MASK = (1 << 64) - 1
 TAIL = [round((1 << 30) / (1 + math.exp(i / 64))) for i in range(1281)]
 LOGIT = [round(256 * math.log((i + 0.5) / (4095.5 - i))) for i in range(4096)]
 FEATURES = {"tiling": 1, "max_error": 2, "field": 4, "parts": 8, "windows": 16, "decimals": 32, "readings": 256}
-FEATURES |= {"exceptions": 512, "text": 64, "byte_model": 1024}
+FEATURES |= {"exceptions": 512, "text": 64, "byte_model": 1024, "time_steps": 1 << 14}
 
 
 def require(condition: bool, what: str) -> None:

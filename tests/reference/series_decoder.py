@@ -17,7 +17,7 @@ from archive_decoder import Array, Shape, parse_block_head, parse_trailer, read_
 from bisection_decoder import file_bytes, read_again
 from field_decoder import COLUMN, Field, block_at, read_blocks, restore
 
-FIELD, WINDOWS, DECIMALS, READINGS, EXCEPTIONS = 4, 16, 32, 256, 512  # bits of features
+FIELD, WINDOWS, DECIMALS, READINGS, EXCEPTIONS, TIME_STEPS = 4, 16, 32, 256, 512, 1 << 14  # bits of features
 DTYPES = ("int64", "uint8", "int8", "int32", "int64")
 
 
@@ -26,9 +26,9 @@ def read(path: str | Path, model_blob: bytes | None = None) -> Array:
     features, meta = metadata(path)
     require((features & WINDOWS != 0) == ("windows" in meta), "the bit of windows is not as it should be")
     if features & FIELD:
-        steps = read_blocks(path, DECIMALS | READINGS | EXCEPTIONS)
+        steps = read_blocks(path, DECIMALS | READINGS | EXCEPTIONS | TIME_STEPS)
     else:
-        records, tiling = read_records(path, model_blob, WINDOWS | DECIMALS | READINGS | EXCEPTIONS)
+        records, tiling = read_records(path, model_blob, WINDOWS | DECIMALS | READINGS | EXCEPTIONS | TIME_STEPS)
         require(tiling is None, "tiles are no windows")
         steps = steps_of(records, meta["windows"]["lengths"])
     if "decimals" not in meta:
@@ -47,7 +47,8 @@ def times(path: str | Path, model_blob: bytes | None = None) -> Array:
     _, meta = metadata(path)
     described = meta["series"]["time"]
     if "starts" not in described:
-        return column(path, 0, ())
+        first, unit = meta.get("time_steps") or (None, 1)
+        return column(path, 0, ()) if first is None else first + unit * np.cumsum(column(path, 0, ()))
     lengths = meta["series"].get("lengths") or [len(read(path, model_blob))]
     each = zip(described["starts"], described["steps"], lengths, strict=True)
     return np.concatenate([start + step * np.arange(n) for start, step, n in each])

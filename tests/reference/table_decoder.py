@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -72,6 +73,52 @@ def exceptions(packed: bytes) -> dict[int, dict[int, bytes]]:
             reader[1] += length
     require(reader[1] == len(reader[0]), "bytes after the exceptions")
     return found
+
+
+def unpacked(data: bytes) -> tuple[int, dict, list[tuple[int, int, int, int, bytes]]]:
+    """Features, metadata and blocks of an archive, which may be packed."""
+    magic, major, _, features, m = struct.unpack_from("<8sHHII", data)
+    require(magic == b"\x89NRW\r\n\x1a\n", "no archive")
+    if major == 1:
+        require(zlib.crc32(data[: 20 + m]) == int.from_bytes(data[20 + m :][:4], "little"), "a damaged header")
+        return features, json.loads(data[20 : 20 + m]), blocks(data, 24 + m)
+    require(major == 2 and zlib.crc32(data[16:]) == features, "damaged")  # its place has the CRC-32
+    require(data[16] == 4, "no packed table")
+    reader, found, n_rows = [data, 17], [], 0
+    text = take(reader, number(reader))
+    metadata = json.loads(zlib.decompressobj(-15, zdict=dictionary()).decompress(text))
+    while reader[1] < len(data):
+        kind = take(reader, 1)[0]
+        n = number(reader) if kind == RECORDS else 0
+        payload = take(reader, number(reader))
+        found.append((kind, 3 if kind == RECORDS else 0, n_rows if kind == RECORDS else 0, n, payload))
+        n_rows += n
+        if kind == MODEL:
+            metadata["model"] = hashlib.sha256(payload).hexdigest()
+    return 1 << 12 | (metadata.get("plain_rows") is not None) << 15, metadata, found
+
+
+def take(reader: list, n: int) -> bytes:
+    reader[1] += n
+    require(reader[1] <= len(reader[0]), "an end")
+    return reader[0][reader[1] - n : reader[1]]
+
+
+def dictionary() -> bytes:
+    """The dictionary of the page."""
+    page = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
+    section = page.split("\n### Packed tables\n")[1].split("\n### ")[0]
+    return "".join(re.findall(r"^    (.*)$", section, re.MULTILINE)).encode()
+
+
+def plain(blob: bytes) -> bytes:
+    """The text of a table as a text."""
+    reader = [blob, 0]
+    n = number(reader)
+    if take(reader, 1) == b"\0":
+        return blob[reader[1] :]
+    bits = take(reader, 1)
+    return bytes_decoder.texts(bits + struct.pack("<I", n) + blob[reader[1] :], 1, n)[0]
 
 
 def model(blob: bytes) -> tuple[dict, list[bytes], columns_decoder.Model]:
@@ -140,13 +187,13 @@ def moment(pattern: str, whole: int) -> bytes:
 def read(path: Path, learned: bytes | None = None) -> bytes:
     """Return the bytes of the file in an archive; ``learned`` is its model, if that is elsewhere."""
     data = path.read_bytes()
-    magic, major, _, features, m = struct.unpack_from("<8sHHII", data)
-    require(magic == b"\x89NRW\r\n\x1a\n" and major == 1 and features == 1 << 12, "no archive of a table")
-    require(zlib.crc32(data[: 20 + m]) == int.from_bytes(data[20 + m :][:4], "little"), "a damaged header")
-    metadata = json.loads(data[20 : 20 + m])
-    found = blocks(data, 24 + m)
+    features, metadata, found = unpacked(data)
+    require(features & ~(1 << 15) == 1 << 12, "no archive of a table")
     blob = next((payload for kind, *_, payload in found if kind == MODEL), learned)
     require(hashlib.sha256(blob).hexdigest() == metadata["model"], "another model")
+    if features >> 15:
+        require([one[4][4:] for one in found[1:]] == [b"\x12\0\0\0\0"], "other rows")
+        return plain(blob)
     described, texts, coder = model(blob)
     rules, words = described["columns"], []
     for rule in rules:

@@ -38,7 +38,15 @@ ODD = (
 
 
 @pytest.mark.parametrize("data", [PLAIN, ODD], ids=["plain", "odd"])
-def test_a_second_reader_gives_the_same_file(data, tmp_path):
+def test_a_second_reader_gives_the_same_file(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.archive.plain_table.MOST_TEXT", 0)
+    (tmp_path / "x.csv").write_bytes(data)
+    narrows.compress(tmp_path / "x.csv", tmp_path / "x.narrows")
+    assert decoder.read(tmp_path / "x.narrows") == data
+
+
+@pytest.mark.parametrize("data", [b"a,b\n1,2", PLAIN[: PLAIN.index(b"\r\n", 150)]], ids=["stored", "coded"])
+def test_it_reads_tables_as_a_text(data, tmp_path):
     (tmp_path / "x.csv").write_bytes(data)
     narrows.compress(tmp_path / "x.csv", tmp_path / "x.narrows")
     assert decoder.read(tmp_path / "x.narrows") == data

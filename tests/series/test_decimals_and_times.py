@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import narrows
+from narrows.data.series import Times, WholeSeries
 from narrows.data.series.decimals import decimals_of
 from narrows.data.series.number_texts import number_texts, style_of
-from narrows.data.series.times import Times
+from narrows.data.series.sources import source_of
 from narrows.errors import DataError
 
 
@@ -112,3 +114,16 @@ def test_the_style_of_a_column_is_found(texts, style):
 def test_numbers_of_other_types_are_written_shortly():
     assert number_texts(np.array([1, -2], np.int16), "repr") == ["1", "-2"]
     assert number_texts(np.array([0.1], np.float32), "short") == ["0.1"]
+
+
+@pytest.mark.parametrize(
+    ("ticks", "stored"),
+    [([60, 120, 300, 300], [60, 60]), ([7, 14, 42, 0, 21], [7, 7]), ([-(1 << 62), 0, 1 << 61, 3], None)],
+)
+def test_irregular_times_are_stored_as_differences_unless_these_are_too_large(ticks, stored, tmp_path):
+    values, times = np.arange(len(ticks)), Times(np.array(ticks, np.int64), "s")
+    whole = WholeSeries(values, (3, len(ticks) - 3), ("a", "b"), None, times, None, {"kind": "csv"})
+    narrows.compress(source_of(whole, "series", "csv", window=1, stride=1), tmp_path / "s.narrows")
+    with narrows.open_archive(tmp_path / "s.narrows") as archive:
+        assert archive.metadata.more.get("time_steps") == stored
+        np.testing.assert_array_equal(archive.series.times.ticks, ticks)

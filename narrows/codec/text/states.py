@@ -48,7 +48,10 @@ class States:
             state = self._free.pop()
             most = max(1, _MOST_BYTES // max(1, state.n_bytes))
             if self._n_waited >= self._n and self._n < most:  # a copy is made of one that no thread is using
-                self._free.append(state.copy())
+                try:
+                    self._free.append(state.copy())
+                except MemoryError:  # those that there are must do
+                    return state
                 self._n += 1
                 self._changed.notify()
             return state

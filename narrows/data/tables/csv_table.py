@@ -20,7 +20,7 @@ from narrows.data.tables.rows import Rows, find_rows
 from narrows.data.tables.rules import Rule
 from narrows.errors import DataError, InvalidParameterError
 
-__all__ = ["CsvForm", "CsvSource", "join_cells", "read_as", "read_table"]
+__all__ = ["CsvForm", "CsvSource", "join_cells", "read_as", "read_table", "text_of"]
 
 _CELLS = 1 << 19  # that are read at a time
 
@@ -88,6 +88,13 @@ class CsvForm(Form, entry="csv"):
     @classmethod
     def from_json(cls, values: dict[str, Any], names: tuple[str, ...], rules: tuple[Rule, ...]) -> Self:
         return cls(Dialect.from_json(values, names), rules)
+
+
+def text_of(form: CsvForm, groups: Iterable[Group]) -> bytes:
+    """Return the file of text with all rows of a table."""
+    text = b"".join(form.text(group).tobytes() for group in groups)
+    text = text.removesuffix(form.dialect.newline) if form.dialect.open_end else text
+    return form.dialect.head + text + form.dialect.tail
 
 
 def join_cells(columns: list[Cells], delimiter: int, newline: bytes) -> Bytes:

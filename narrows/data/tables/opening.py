@@ -26,7 +26,7 @@ from narrows.errors import CorruptFileError, InvalidParameterError
 from narrows.io.files import as_path
 from narrows.io.pipes import scratch_folder
 
-__all__ = ["open_csv", "open_csv_as", "parse_kinds"]
+__all__ = ["csv_of_bytes", "open_csv", "open_csv_as", "parse_kinds"]
 
 Found = TypeVar("Found")
 
@@ -70,7 +70,20 @@ def open_csv(
         If all columns are left out.
     """
     source = os.fspath(path) if name is None else name
-    data, dialect = _sniffed(path, source, limit, delimiter=delimiter, encoding=encoding, header=header)
+    how: dict[str, Any] = {"delimiter": delimiter, "encoding": encoding, "header": header, "kinds": kinds}
+    return csv_of_bytes(_bytes_of(as_path(path), source), source, limit=limit, **how)
+
+
+def csv_of_bytes(
+    whole: Bytes,
+    source: str,
+    *,
+    limit: int | None = None,
+    kinds: Mapping[str, str] | None = None,
+    **options: Any,
+) -> CsvSource:
+    """Return the table in the bytes of a file of text (n,), as `open_csv` does."""
+    data, dialect = _sniffed(whole, source, limit, **options)
     check_kinds(kinds or {}, dialect.names, source)
     return _read(data, dialect, lambda one: read_table(data, source, one, kinds or {}))
 
@@ -94,13 +107,12 @@ def open_csv_as(
     DataError, CorruptFileError
         As `open_csv`, and if the file has other columns.
     """
-    data, dialect = _sniffed(path, name, limit, **options)
+    data, dialect = _sniffed(_bytes_of(as_path(path), name), name, limit, **options)
     return _read(data, dialect, lambda one: read_as(data, name, one, form))
 
 
-def _sniffed(path: str | os.PathLike[str], source: str, limit: int | None, **options: Any) -> tuple[Bytes, Dialect]:
-    """Return the bytes of a file, and how they hold a table."""
-    data = _bytes_of(as_path(path), source)
+def _sniffed(data: Bytes, source: str, limit: int | None, **options: Any) -> tuple[Bytes, Dialect]:
+    """Return the bytes of a file, of its first rows with a limit, and how they hold a table."""
     dialect = sniff(data, source, **options)
     data = data if limit is None else _first_rows(data, source, dialect, check_limit(limit))
     return data, _with_end(data, dialect)

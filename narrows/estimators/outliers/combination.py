@@ -16,8 +16,6 @@ Floats = NDArray[np.float64]
 _NORMAL_QUARTILE = 0.6745
 _LEAST_UNIT = 1e-3
 _SMALLEST = 1e-12
-_LEAST_SHARE = {"vector": 1e-3}
-_LEAST_SHARE_OF_NEIGHBOURS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,33 +30,38 @@ class Combination:
 
     Attributes
     ----------
+    floors : ndarray of shape (terms, d)
+        The smallest cost of the training records, which is subtracted: probabilities of whole numbers are never 1.
     usual : ndarray of shape (terms, d)
-        u: the mean cost of the training records, or a small share of that of all columns if it is less.
+        u: the mean cost of a column in the training records, or that of all columns if it is more. So a column that
+        follows from the others does not count more than they do.
     medians, units : ndarray of shape (terms,)
         Of the logarithms of the sums. The unit is a standard deviation, from median and upper quartile.
     """
 
+    floors: Floats
     usual: Floats
     medians: Floats
     units: Floats
 
     @classmethod
-    def fit(cls, terms: Sequence[Floats], kind: str) -> Self:
-        """Return the combination for the costs (n, d) of the training records, records of a kind."""
-        least = _LEAST_SHARE.get(kind, _LEAST_SHARE_OF_NEIGHBOURS)
-        usual = np.stack([one.mean(axis=0) for one in terms])
-        usual = np.maximum(usual, np.maximum(least * usual.mean(axis=1, keepdims=True), _SMALLEST))
+    def fit(cls, terms: Sequence[Floats]) -> Self:
+        """Return the combination for the costs (n, d) of the training records."""
+        floors = np.stack([one.min(axis=0) for one in terms])
+        usual = np.stack([one.mean(axis=0) for one in terms]) - floors
+        usual = np.maximum(usual, usual.mean(axis=1, keepdims=True) + _SMALLEST)
         medians, units = np.empty(len(terms)), np.empty(len(terms))
         for i, costs in enumerate(terms):
-            median, quartile = np.quantile(_log_sums(_heavy_tailed(costs, usual[i])), [0.5, 0.75])
+            median, quartile = np.quantile(_log_sums(_heavy_tailed(costs - floors[i], usual[i])), [0.5, 0.75])
             medians[i], units[i] = median, max((quartile - median) / _NORMAL_QUARTILE, _LEAST_UNIT)
-        return cls(usual, medians, units)
+        return cls(floors, usual, medians, units)
 
     def parts(self, terms: Sequence[Floats]) -> Floats:
         """Return the parts of the score of values with the costs (n, d), shape (n, d). None is negative."""
         total = np.zeros_like(terms[0])
-        for costs, usual, median, unit in zip(terms, self.usual, self.medians, self.units, strict=True):
-            heavy = _heavy_tailed(costs, usual)
+        learned = zip(self.floors, self.usual, self.medians, self.units, strict=True)
+        for costs, (floor, usual, median, unit) in zip(terms, learned, strict=True):
+            heavy = _heavy_tailed(np.maximum(costs - floor, 0), usual)
             t = (_log_sums(heavy) - median) / unit
             score = np.logaddexp(0, 2 * t) / 2 / len(terms)
             heavy += _SMALLEST  # a record without costs has equal parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from narrows.corruptions import Gaussian
+from narrows.corruptions import Cells, Gaussian
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.networks import Dense
 from narrows.preprocessing import Standardise
@@ -21,12 +21,15 @@ def default_autoencoder(kind: str, shape: tuple[int, ...], n_records: int) -> Au
     """Return an unfitted denoising autoencoder, whose noise has any strength up to twice the deviation of the values.
 
     Training data without labels contain outliers. Strong noise keeps the network from learning them one by one. It is
-    trained for at least a thousand steps. Texts have a model without noise, as symbols cannot have it.
+    trained for about a thousand steps. Rows of typed columns learn to restore cells that are masked, and texts have no
+    noise.
     """
-    epochs = max(1, -(-_STEPS * _BATCH // n_records))
+    epochs = -(-_STEPS // -(-n_records // _BATCH))
     training = Training(epochs=epochs, batch_size=_BATCH, validation=0.0)
     if kind == "text":
         return Autoencoder(record="text", training=training)
+    if kind == "columns":
+        return Autoencoder(corruption=Cells(), record="columns", training=training)
     is_dense = math.prod(shape) <= _MOST_DENSE
     return Autoencoder(
         min(math.prod(shape), _MOST_LATENT) if is_dense else None,

@@ -20,6 +20,7 @@ from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator
 from narrows.estimators.outliers.combination import Combination
 from narrows.estimators.outliers.defaults import default_autoencoder
+from narrows.estimators.outliers.expansion import Expansion
 from narrows.estimators.outliers.linear_terms import LinearTerms
 from narrows.estimators.outliers.threshold import estimated_share, threshold_of
 from narrows.model.fitted import FittedModel
@@ -28,6 +29,7 @@ from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import drawn_seed
 from narrows.numerics.surroundings import usual_settings
 from narrows.records import schema_of
+from narrows.records.fields import Field
 from narrows.training import Callbacks, Training
 
 __all__ = ["AutoencoderOutlier"]
@@ -127,19 +129,18 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             raise DataError(f"Outliers are found among at least {_FEWEST} records. Got {source.name} with 1 sample.")
         check_squares(source, *self.range_, fill_value=self.fill_value_)
         kind = self._kind(source)
-        flat = self._flat(source.values)
-        try:
-            linear = LinearTerms.fit(flat, kind, self.shape_)
-        except ValueError as error:
+        if not _vary(source.values):
             raise DataError(
                 f"All records of {source.name} are equal, so none is odder than others. Give records that vary."
-            ) from error
+            )
+        flat = self._flat(source.values)
+        linear = LinearTerms.fit(flat, kind, self.shape_)
         seed = drawn_seed(self.random_state)
         model = self._trained_network(source, flat, linear, seed, callback)
         arrays = {f"{_LINEAR}{name}": array for name, array in linear.to_arrays().items()}
         self.model_ = replace(model, arrays=arrays)
         costs = [np.concatenate(parts) for parts in zip(*self._costs(source.values), strict=True)]
-        combined = Combination.fit(costs, kind)
+        combined = Combination.fit(costs)
         scores = combined.parts(costs).sum(axis=1)
         share = None if self.contamination == "auto" else float(self.contamination)
         if share is None and linear.normal is not None:
@@ -164,6 +165,11 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             return "by comparison with records without outliers"
         return f"for a share of {self.contamination:g} of the training records"
 
+    @property
+    def fields_(self) -> tuple[Field, ...] | None:
+        """What the columns of a table are; None for other records."""
+        return None if self._fields is None else self._fields[0]
+
     @usual_settings()
     def explain(self, X: Data) -> Any:
         """Return what each value contributes to the score of its record, (n, n_values), float64, at least 0.
@@ -187,14 +193,16 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         source = self._open(X, reset=False)
         found = self._linear.expected(self._flat(source.values))
-        if found is None:
-            found = reconstruct(self.chain_, source.values, None, dtype=np.dtype(float))
+        if found is None or self._fields is not None:
+            restored = reconstruct(self.chain_, source.values, None, dtype=np.dtype(float)).reshape(len(source), -1)
+            is_category = np.array(self._expansion.categories) > 0
+            found = restored if found is None else np.where(is_category, restored, found[:, self._expansion.starts])
         return as_frame_like(X, found.reshape(len(source), *self.shape_), columns_of(X))
 
     def standardised(self, values: NDArray[Any]) -> Floats:
         """Return records (n, *shape) in standard deviations from the mean of the training records."""
         check_is_fitted(self)
-        return self._linear.standardised(self._flat(values)).reshape(values.shape)
+        return self._linear.standardised(self._flat(values))[:, self._expansion.starts].reshape(values.shape)
 
     def score_samples(self, X: Data) -> Floats:
         """Return minus the score of each record, shape (n,). Low is odd, as everywhere in scikit-learn."""
@@ -211,23 +219,30 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
 
     def take_model(self, model: FittedModel) -> None:
         d, arrays = int(np.prod(model.schema.shape)), model.arrays
-        LinearTerms.from_arrays(_with_prefix(arrays, _LINEAR), d)
         combined = _with_prefix(arrays, _COMBINED)
         n_terms = len(combined.get("usual", ()))
-        shapes = {"usual": (n_terms, d), "medians": (n_terms,), "units": (n_terms,), "threshold": (1,)}
+        shapes = {
+            "floors": (n_terms, d),
+            "usual": (n_terms, d),
+            "medians": (n_terms,),
+            "units": (n_terms,),
+            "threshold": (1,),
+        }
         for name, shape in shapes.items():
             if n_terms == 0 or name not in combined or combined[name].shape != shape:
                 raise ValueError(f"the scores of outliers need an array {name} of shape {shape}")
         super().take_model(model)
+        LinearTerms.from_arrays(_with_prefix(arrays, _LINEAR), self._expansion.width)
 
     @property
     def _linear(self) -> LinearTerms:
-        return LinearTerms.from_arrays(_with_prefix(self.model_.arrays, _LINEAR), int(np.prod(self.shape_)))
+        return LinearTerms.from_arrays(_with_prefix(self.model_.arrays, _LINEAR), self._expansion.width)
 
     @property
     def _combination(self) -> tuple[Combination, float]:
         arrays = _with_prefix(self.model_.arrays, _COMBINED)
-        return Combination(arrays["usual"], arrays["medians"], arrays["units"]), float(arrays["threshold"][0])
+        learned = (arrays[name] for name in ("floors", "usual", "medians", "units"))
+        return Combination(*learned), float(arrays["threshold"][0])
 
     def _check_parameters(self) -> None:
         if self.contamination != "auto" and not (
@@ -256,15 +271,21 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         return schema_of(source.record if asked == "auto" else asked, source.shape, source.dtype).kind
 
     def _flat(self, values: NDArray[Any]) -> Floats:
-        """Return records (n, *shape) as floats (n, d); missing values are NaN."""
+        """Return records (n, *shape) as columns of floats (n, width); missing values are NaN."""
         flat = values.reshape(len(values), -1).astype(np.float64)
         if self.fill_value_ is not None:
             flat[is_fill(values.reshape(len(values), -1), self.fill_value_)] = np.nan
-        return flat
+        return self._expansion.expand(flat)
 
-    def _limited(self, values: NDArray[Any], linear: LinearTerms) -> NDArray[Any]:
-        """Return records (n, *shape) of a table as the network gets them, without values that are far away."""
-        if values.dtype.kind != "f" or values.ndim > 2:
+    @property
+    def _expansion(self) -> Expansion:
+        """How the values of a record become columns of numbers."""
+        fields = self.fields_
+        return Expansion(tuple(one.n_categories for one in fields) if fields else (0,) * int(np.prod(self.shape_)))
+
+    def _limited(self, values: NDArray[Any], linear: LinearTerms, kind: str) -> NDArray[Any]:
+        """Return vectors (n, d) as the network gets them, without values that are far away."""
+        if values.dtype.kind != "f" or kind != "vector":
             return values
         return linear.limited(values.astype(np.float64)).astype(values.dtype)
 
@@ -272,12 +293,12 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         self, source: Source, flat: Floats, linear: LinearTerms, seed: int, callback: Callbacks
     ) -> FittedModel:
         """Return the trained network as a model of this estimator."""
-        given = self.autoencoder
-        inner = default_autoencoder(self._kind(source), self.shape_, len(source)) if given is None else clone(given)
+        given, kind = self.autoencoder, self._kind(source)
+        inner = default_autoencoder(kind, self.shape_, len(source)) if given is None else clone(given)
         inner.set_params(random_state=seed, verbose=self.verbose, artefacts=())
         if self.training is not None:
             inner.set_params(training=self.training)
-        shown = replace(source, values=self._limited(source.values, linear), labels=None, label_names=None)
+        shown = replace(source, values=self._limited(source.values, linear, kind), labels=None, label_names=None)
         inner.fit(shown, sample_weight=linear.likely(flat).astype(np.float64), callback=callback)
         if not inner.chain_.likelihood.has_values:
             raise InvalidParameterError(
@@ -298,8 +319,9 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         linear, size = self._linear, batch_size(self.shape_, _BATCH)
         for start in range(0, len(values), size):
             batch = values[start : start + size]
-            of_network = value_costs(self.chain_, self._limited(batch, linear)).reshape(len(batch), -1)
-            yield [*linear.costs(self._flat(batch)), of_network]
+            of_network = value_costs(self.chain_, self._limited(batch, linear, self.record_)).reshape(len(batch), -1)
+            of_columns = linear.costs(self._flat(batch))
+            yield [*(self._expansion.summed(one) for one in of_columns), of_network]
 
     def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
         if parameter == "autoencoder":
@@ -309,11 +331,20 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
 
 def _arrays_of(combined: Combination, threshold: float) -> dict[str, NDArray[Any]]:
     return {
+        f"{_COMBINED}floors": combined.floors,
         f"{_COMBINED}usual": combined.usual,
         f"{_COMBINED}medians": combined.medians,
         f"{_COMBINED}units": combined.units,
         f"{_COMBINED}threshold": np.array([threshold]),
     }
+
+
+def _vary(values: NDArray[Any]) -> bool:
+    """Return whether records (n, *shape) differ."""
+    size, is_float = batch_size(values.shape[1:], _BATCH), values.dtype.kind == "f"
+    batches = (values[start : start + size] for start in range(0, len(values), size))
+    first = values[:1]
+    return any(not np.array_equal(one, np.broadcast_to(first, one.shape), equal_nan=is_float) for one in batches)
 
 
 def _with_prefix(arrays: Any, prefix: str) -> dict[str, NDArray[Any]]:

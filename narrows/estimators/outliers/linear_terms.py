@@ -21,7 +21,8 @@ __all__ = ["LinearTerms"]
 
 Floats = NDArray[np.float64]
 
-_KINDS = {"vector", "image", "series"}  # the others are no numbers
+_KINDS = {"vector", "columns", "image", "series"}  # the others are no numbers
+_ROUNDING = 1e-12  # of values, relative: below that they do not vary
 _MOST_VALUES = 1024  # of a record: matrices of larger ones would take too long
 _FAR = 8.0  # standard deviations: the network's input is limited to these
 _UNLIKELY = 0.1  # share of the training records that the network is not trained on
@@ -53,28 +54,25 @@ class LinearTerms:
 
     @classmethod
     def fit(cls, x: Floats, kind: str, shape: tuple[int, ...]) -> Self:
-        """Return the terms of records (n, d), rows of records of a kind and a shape. NaN is a missing value.
+        """Return the terms of records (n, d), rows of records of a kind and a shape.
 
-        Raises
-        ------
-        ValueError
-            If no value varies.
+        NaN is a value that is missing, and costs nothing. Categories are columns of zeros and ones (`Expansion`).
         """
-        centre, unit = np.nan_to_num(np.nanmean(x, axis=0)), np.nan_to_num(np.nanstd(x, axis=0))
-        varies = unit > 1e-12 * np.nan_to_num(np.nanmax(np.abs(x), axis=0))
-        if not varies.any():
-            raise ValueError("no value varies")
-        unit = np.where(varies, unit, 0.0)
+        known = ~np.isnan(x)
+        counts, filled = np.maximum(known.sum(axis=0), 1), np.where(known, x, 0.0)
+        centre = filled.sum(axis=0) / counts
+        unit = np.sqrt((np.where(known, x - centre, 0.0) ** 2).sum(axis=0) / counts)
+        unit = np.where(unit > _ROUNDING * np.abs(filled).max(axis=0), unit, 0.0)
         if kind in {"image", "series"}:
             steps = unit.reshape(shape)
             axes = (0,) if kind == "series" else tuple(range(len(shape)))
             unit = np.broadcast_to(np.sqrt((steps**2).mean(axis=axes, keepdims=True)), shape).ravel()
         unit = np.where(unit > 0, unit, 1.0)
         terms = cls(centre, unit)
-        if kind not in _KINDS or x.shape[1] > _MOST_VALUES:
+        if kind not in _KINDS or x.shape[1] > _MOST_VALUES or not known.any():
             return terms
         normal = RobustNormal.fit(terms.standardised(x), **_IN_DEVIATIONS)
-        if kind != "vector":
+        if kind in {"image", "series"}:
             return cls(centre, unit, normal)
         ranks = NormalScores.fit(terms.filled(x))
         return cls(centre, unit, normal, ranks, RobustNormal.fit(ranks(terms.filled(x)), **_IN_RANKS))

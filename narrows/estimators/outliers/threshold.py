@@ -76,7 +76,7 @@ class _Fitted:
 
     def __init__(self, x: Floats, kind: str, shape: tuple[int, ...]) -> None:
         self.linear = LinearTerms.fit(x, kind, shape)
-        self.combination = Combination.fit(self.linear.costs(x), kind)
+        self.combination = Combination.fit(self.linear.costs(x))
 
     def scores(self, x: Floats) -> Floats:
         return np.asarray(self.combination.parts(self.linear.costs(x)).sum(axis=1))

@@ -1,0 +1,77 @@
+"""Tables of few rows are hardly larger than their text, and are all that others are."""
+
+import json
+import random
+
+import pytest
+
+import narrows
+from narrows.archive import inspect, open_archive, recover, verify
+from narrows.archive.packing import PACKED, pack, unpack
+from narrows.archive.plain_table import PlainTable
+from narrows.errors import CorruptArchiveError
+
+
+@pytest.mark.parametrize("n", [1, 3, 10, 100])
+def test_the_archive_takes_at_most_a_few_bytes_more_than_the_text(n, tmp_path):
+    rng, path = random.Random(n), tmp_path / "x.csv"
+    rows = [f"{rng.randrange(90)},{rng.choice('abc')},{rng.random():.4f},2024-01-{i % 28 + 1:02}" for i in range(n)]
+    path.write_text("number,letter,share,when\n" + "\n".join(rows))
+    made = narrows.compress(path, tmp_path / "x.narrows")
+    assert made.n_bytes == (tmp_path / "x.narrows").stat().st_size < path.stat().st_size + (40 if n < 10 else 0)
+    assert narrows.restore(tmp_path / "x.narrows", out=tmp_path / "y.csv").read_bytes() == path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """The path of an archive as a text, in which an option and a column are given."""
+    path = tmp_path_factory.mktemp("few") / "x.csv"
+    path.write_bytes(b"1;Peru;2024-01-01;x\r\n2;Chile;2024-01-02;y\r\nthree;Peru;NA;z")
+    from narrows.archive.table_writer import compress_table
+    from narrows.data.tables.opening import open_csv
+
+    compress_table(open_csv(path, header=False, kinds={"0": "integer", "3": "skip"}), path.with_suffix(".narrows"))
+    return path.with_suffix(".narrows")
+
+
+def test_rows_columns_and_facts_are_those_of_the_table(small, narrows_call):
+    with open_archive(small) as archive:
+        assert isinstance(archive.table, PlainTable)
+        assert archive[0]["0"] == 1
+        assert [row["0"] for row in archive[1:]] == [2, "three"]
+    columns = json.loads(narrows_call("info", small, "--json"))["columns"]
+    assert next((one["kind"], one["low"], one["high"]) for one in columns) == ("integer", "1", "2")
+    assert "left out     3" in narrows_call("info", small)
+    assert narrows_call("restore", small, "-o", "-", "--only", "1:", "--quiet") == "2;Chile;2024-01-02\nthree;Peru;NA"
+
+
+def test_the_parts_of_a_packed_archive_add_up(small):
+    found = inspect(small)
+    parts = (found.header_bytes, found.model_bytes, found.records_bytes, found.index_bytes, found.other_bytes)
+    assert sum(parts) == found.n_bytes == small.stat().st_size
+    assert min(parts) >= 0
+
+
+def test_damage_of_a_packed_archive_is_found(small, tmp_path):
+    data = small.read_bytes()
+    assert data.startswith(PACKED)
+    assert pack(unpack(data)) == data
+    path = tmp_path / "x.narrows"
+    for place in range(12, len(data)):
+        path.write_bytes(data[:place] + bytes((data[place] ^ 64,)) + data[place + 1 :])
+        with pytest.raises(CorruptArchiveError):
+            open_archive(path)
+    path.write_bytes(unpack(data))
+    assert verify(path).is_intact
+    recover(small, tmp_path / "y.narrows")
+    assert verify(tmp_path / "y.narrows").is_intact
+
+
+def test_a_table_within_bounds_is_stored_in_columns(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n" + "".join(f"{i}.25,x\n" for i in range(9)))
+    narrows.compress(path, tmp_path / "x.narrows", max_error="a=1")
+    with open_archive(tmp_path / "x.narrows") as archive:
+        assert not isinstance(archive.table, PlainTable)
+        assert (tmp_path / "x.narrows").read_bytes().startswith(PACKED)
+        assert abs(archive[8]["a"] - 8.25) <= 1
