@@ -18,7 +18,8 @@ WITHOUT_MODEL = "narrows without a model"
 
 _CHUNK_BYTES = 1 << 20  # of which the first is measured
 _SAMPLE_BYTES = 2 << 20
-_FIXED = 450  # bytes of header, block and index of an archive
+_FIXED, _FIXED_PACKED = 450, 90  # bytes of header, block and index of an archive, and of one that is packed
+_MOST_PACKED = 80_000  # about as many bytes has an archive that is packed, at most
 _BITS = 20
 
 
@@ -42,8 +43,10 @@ def yardsticks_of_text(sample: bytes, n_bytes: int) -> list[Yardstick]:
         each = size / len(part)
         is_whole = len(part) == len(sample)  # a longer text is cut into chunks that learn anew
         more = (size - before) / max(1, len(part) - len(half)) if is_whole and len(half) < len(part) else each
-        fixed = _FIXED if name == WITHOUT_MODEL else 0
-        found.append(Yardstick(name, round(each * n_bytes) + fixed, None, again=round(more * n_bytes)))
+        n_coded = round(each * n_bytes)
+        if name == WITHOUT_MODEL:
+            n_coded += _FIXED if n_coded > _MOST_PACKED else _FIXED_PACKED
+        found.append(Yardstick(name, n_coded, None, again=round(more * n_bytes)))
     return found
 
 

@@ -131,7 +131,8 @@ def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, smal
     Path("table.csv").write_text("a,b\n1,x\n2,y\n")
     for verb, name in (("compress", "table.narrows"), ("train", "table.safetensors")):
         if any(name in call for call in CALLS[section]):
-            narrows(verb, "table.csv", "-o", name, "-q", "--force")
+            recipe = ["--recipe", "columns"] if verb == "train" else []
+            narrows(verb, "table.csv", "-o", name, *recipe, "-q", "--force")
     Path("damaged.narrows").write_bytes(Path(archive).read_bytes()[:-10])
     for name, data in (("digits.narrows", "digits:test"), ("tiled.narrows", "large.npy")):
         if not any(name in call for call in CALLS[section]):

@@ -129,3 +129,17 @@ def test_columns_of_other_types_are_refused_by_name(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"PAR1 and so on")
     with pytest.raises(CorruptFileError, match="cannot be read"):
         narrows.compress(tmp_path / "x.parquet", tmp_path / "x.narrows")
+
+
+def test_bytes_that_are_no_text_come_back(tmp_path):
+    frame = pandas.DataFrame({"a": [b"\xff\x00", b"", None, b"\xff\x00"] * 20})
+    narrows.compress(frame, tmp_path / "x.narrows")
+    with open_archive(tmp_path / "x.narrows") as archive:
+        pandas.testing.assert_frame_equal(archive.to_pandas(), frame)
+
+
+@pytest.mark.parametrize(("values", "why"), [([1, "x"], "Could not convert 'x'"), ([1j, 2j], "numpy type")])
+def test_columns_that_arrow_has_no_type_for_are_refused_by_name(values, why, tmp_path):
+    with pytest.raises(DataError, match=f"{why}.*column odd.*leave it out") as raised:
+        narrows.compress(pandas.DataFrame({"a": [1, 2], "odd": values}), tmp_path / "x.narrows")
+    assert "('" not in str(raised.value)

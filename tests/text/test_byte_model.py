@@ -315,9 +315,8 @@ def test_a_column_of_a_table_comes_back_as_one(folder):
     call("restore", "p.narrows", "-o", "again.csv", "-q")
     assert Path("again.csv").read_text() == 'name\nemma\n"olivia, ""liv"""\n""\nzoë\n'
     assert narrows.data.open("again.csv", column="name").text.texts[1] == b'olivia, "liv"'
-    assert (
-        "name it (--column COLUMN)" in call("compress", "people.csv", "-m", "m.safetensors", "-o", "x", code=1).stderr
-    )
+    unnamed = call("compress", "people.csv", "-m", "m.safetensors", "-o", "x", code=1).stderr
+    assert "a column of texts (--column)" in unnamed
 
 
 def test_files_of_any_name_and_standard_input_are_lines(folder):
@@ -329,3 +328,11 @@ def test_files_of_any_name_and_standard_input_are_lines(folder):
     assert narrows.restore("p.narrows") == narrows.restore("s.narrows") == data.decode().splitlines()
     Path("x.bin").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(30))
     assert "is unknown" in call("compress", "x.bin", "-m", "m.safetensors", "-o", "x.narrows", code=1).stderr
+
+
+def test_what_the_summary_tells_of_small_archives_without_a_model_is_nearly_what_they_take(tmp_path):
+    lines = [f"https://example.org/{k * 7919 % 9973}?page={k % 5}" for k in range(300)]
+    summary = narrows.compress(lines, tmp_path / "m", model=narrows.ByteModel().fit(lines[:100]))
+    narrows.compress(lines, tmp_path / "n")
+    told = next(one.n_bytes for one in summary.yardsticks if one.name == WITHOUT_MODEL)
+    assert abs(told - (tmp_path / "n").stat().st_size) < 40

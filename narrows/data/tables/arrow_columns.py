@@ -243,8 +243,9 @@ def _ids(rule: CategoryRule, column: Any) -> npt.NDArray[np.int64]:
     elif pa.types.is_dictionary(column.type):
         ids = column.indices
     else:
-        words = pa.array([text.decode() for text in rule.dictionary], pa.string())
-        ids = pc.index_in(column.cast(pa.string()), words)
+        is_binary = pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)
+        texts = column if is_binary else column.cast(pa.string())  # views have no cast to bytes
+        ids = pc.index_in(texts.cast(pa.binary()), pa.array(rule.dictionary, pa.binary()))
     found: npt.NDArray[np.int64] = pc.fill_null(ids, 0).to_numpy(zero_copy_only=False).astype(np.int64)
     return found
 

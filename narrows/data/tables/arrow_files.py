@@ -61,4 +61,7 @@ def arrow_of_frame(frame: Any) -> Any:
     try:
         return pa.Table.from_pandas(frame)
     except (pa.ArrowException, TypeError, ValueError) as error:
-        raise DataError(f"The data frame cannot be read as a table: {str(error).splitlines()[0]:.200}") from error
+        why = ". ".join(str(one).splitlines()[0] for one in error.args) or str(error)
+        raise DataError(
+            f"The data frame cannot be read as a table: {why:.200}. Convert it, or leave it out."
+        ) from error
