@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = ["Typed", "TypedTable", "typed_table"]
 
 _ROWS = 1 << 16
 _DAY = 86_400.0
+_NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)(\.\d*)?([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,13 +140,22 @@ def _piece(rule: Rule, dialect: Any, one: Encoded) -> tuple[Any, int]:
 def _of_text(name: str, rule: Rule, pieces: list[tuple[Any, int]]) -> Typed:
     n_wrong = sum(n for _, n in pieces)
     if rule.kind not in NUMBERS:
-        return Typed(name, rule.kind, words=[word for words, _ in pieces for word in words], n_wrong=n_wrong)
+        words = [word for words, _ in pieces for word in words]
+        return _numbers_in(name, words) or Typed(name, rule.kind, words=words, n_wrong=n_wrong)
     numbers = np.concatenate([values for values, _ in pieces])
     if isinstance(rule, MomentRule):
         per = 1.0 if rule.kind == "date" else rule.units
         return Typed(name, rule.kind, numbers / per, pattern=rule.pattern, n_wrong=n_wrong)
     digits, least = (rule.digits, rule.least) if isinstance(rule, NumberRule) else (0, 0)
     return Typed(name, rule.kind, numbers, digits=digits, least=least, n_wrong=n_wrong)
+
+
+def _numbers_in(name: str, words: list[str | None]) -> Typed | None:
+    """Return a column whose words are all numbers, some with an exponent; archives store these as texts."""
+    given = [word.strip() for word in words if word is not None]
+    if not any("e" in word.lower() for word in given) or not all(_NUMBER.fullmatch(word) for word in given):
+        return None
+    return Typed(name, "float", np.array([np.nan if word is None else float(word) for word in words]))
 
 
 def _of_arrow(name: str, rule: Rule, column: Any) -> Typed:
