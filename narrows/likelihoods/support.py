@@ -31,7 +31,7 @@ def check_settings(likelihood: LikelihoodModule, parts: Any, shape: tuple[int, .
     InvalidParameterError
         If it does not.
     """
-    name, has_path = parts.likelihood.name, parts.network.linear_path
+    name = getattr(parts.likelihood, "name", type(parts.likelihood).__name__)  # those of users may have none
     if parts.corruption is not None and parts.corruption.needs_columns and likelihood.columns is None:
         raise InvalidParameterError(
             f"The corruption 'cells' is for rows of tables, with the likelihood 'columns'. Got '{name}'. "
@@ -47,7 +47,7 @@ def check_settings(likelihood: LikelihoodModule, parts: Any, shape: tuple[int, .
             f"The likelihood '{name}' does not support a 'fill_value', since it defines no "
             "probability of single values (log_prob_of_values). Use likelihood='normal', or fill_value=None."
         )
-    if not has_path:
+    if not parts.network.linear_path:
         return
     estimate = None if likelihood.columns is not None else likelihood.point_estimate(shape)
     if estimate is None or (estimate.activation, estimate.lengths) != ("identity", None):

@@ -69,8 +69,8 @@ def check(chosen, shape, at_least):
 # the small size, and a wide and a narrow one at the size that they were made for.
 SMALL = [(name, (9, 7)) for name in RECIPES if name != "table"]  # which writes no archives
 LARGE = [(name, (28, 28)) for name in RECIPES if name in {"da", "hinton2006"}]
-LARGE += [(name, (28, 28)) for name in RECIPES if not isinstance(RECIPES[name]().network, Dense)]
-REST = [(name, (28, 28)) for name in RECIPES if name != "table" and (name, (28, 28)) not in LARGE]
+LARGE += [(name, (28, 28)) for name, _ in SMALL if not isinstance(RECIPES[name]().network, Dense)]
+REST = [(name, (28, 28)) for name, _ in SMALL if (name, (28, 28)) not in LARGE]
 
 
 @pytest.mark.parametrize(
