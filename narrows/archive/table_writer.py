@@ -34,7 +34,7 @@ from narrows.records.columns import Column, Ids, Numbers, Texts
 __all__ = ["compress_table", "group_rows", "learn_table"]
 
 _GROUP_BYTES = 400_000  # of the text of a group, which is read in about a tenth of a second
-_MOST_CELLS = 1 << 25  # that a coder learns from
+_MOST_CELLS = 1 << 23  # that a coder learns from: flights and what is smaller whole, others in some 500 MB of memory
 _WORK_BYTES = 16  # of memory for each cell of a group
 _MOST_BLOCK = 8  # groups of a sample that follow each other
 
@@ -214,7 +214,7 @@ def learn_table(source: TableSource, size: int, progress: Progress | None = None
             fact.low, fact.high = low.decode("ascii"), high.decode("ascii")
     if progress is not None:
         progress("learning", len(columns[0].values), len(columns[0].values), "rows")
-    coder = ColumnsModel.of(columns, group=size)
+    coder = ColumnsModel.of(columns, group=size, n_rows=source.n_rows)
     about = {"name": os.path.basename(source.name), "rows": source.n_rows}
     about |= {"skipped": list(source.skipped)} if source.skipped else {}
     return TableModel(source.form.with_rules(rules), coder, source.facts, about)
