@@ -202,8 +202,8 @@ def learn_table(source: TableSource, size: int, progress: Progress | None = None
     """
     kept, ranges = _sample(source, size)
     rules = [
-        _fitted(name, rule, found, source.bounds.get(name))
-        for name, rule, found in zip(source.form.names, source.form.rules, ranges, strict=True)
+        _fitted(name, rule, found, source.bounds.get(name), source.scale(number))
+        for number, (name, rule, found) in enumerate(zip(source.form.names, source.form.rules, ranges, strict=True))
     ]
     columns = [
         _in_steps(_joined([group.columns[number].column for group in kept]), rule) for number, rule in enumerate(rules)
@@ -220,11 +220,11 @@ def learn_table(source: TableSource, size: int, progress: Progress | None = None
     return TableModel(source.form.with_rules(rules), coder, source.facts, about)
 
 
-def _fitted(name: str, rule: Rule, found: _Range | None, bound: str | None) -> Rule:
+def _fitted(name: str, rule: Rule, found: _Range | None, bound: str | None, scale: tuple[float, int]) -> Rule:
     """Return the rule of a column with the steps of its numbers, or of their bound."""
     if bound is not None:
         low, high = (0, 0) if found is None else (found.low, found.high)
-        units = bound_in_units(name, rule, bound, low, high)
+        units = bound_in_units(name, rule, bound, (low, high), scale)
         return rule.within(units, low) if units and isinstance(rule, Stepped) else rule
     return rule.fitted(found.values()) if isinstance(rule, Stepped) and found is not None else rule
 
