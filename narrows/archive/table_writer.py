@@ -34,7 +34,7 @@ from narrows.records.columns import Column, Ids, Numbers, Texts
 __all__ = ["compress_table", "group_rows", "learn_table"]
 
 _GROUP_BYTES = 400_000  # of the text of a group, which is read in about a tenth of a second
-_MOST_CELLS = 1 << 25  # that a coder learns from
+_MOST_CELLS = 1 << 23  # that a coder learns from: flights and what is smaller whole, others in some 500 MB of memory
 _WORK_BYTES = 16  # of memory for each cell of a group
 _MOST_BLOCK = 8  # groups of a sample that follow each other
 
@@ -202,8 +202,8 @@ def learn_table(source: TableSource, size: int, progress: Progress | None = None
     """
     kept, ranges = _sample(source, size)
     rules = [
-        _fitted(name, rule, found, source.bounds.get(name))
-        for name, rule, found in zip(source.form.names, source.form.rules, ranges, strict=True)
+        _fitted(name, rule, found, source.bounds.get(name), source.scale(number))
+        for number, (name, rule, found) in enumerate(zip(source.form.names, source.form.rules, ranges, strict=True))
     ]
     columns = [
         _in_steps(_joined([group.columns[number].column for group in kept]), rule) for number, rule in enumerate(rules)
@@ -214,17 +214,17 @@ def learn_table(source: TableSource, size: int, progress: Progress | None = None
             fact.low, fact.high = low.decode("ascii"), high.decode("ascii")
     if progress is not None:
         progress("learning", len(columns[0].values), len(columns[0].values), "rows")
-    coder = ColumnsModel.of(columns, group=size)
+    coder = ColumnsModel.of(columns, group=size, n_rows=source.n_rows)
     about = {"name": os.path.basename(source.name), "rows": source.n_rows}
     about |= {"skipped": list(source.skipped)} if source.skipped else {}
     return TableModel(source.form.with_rules(rules), coder, source.facts, about)
 
 
-def _fitted(name: str, rule: Rule, found: _Range | None, bound: str | None) -> Rule:
+def _fitted(name: str, rule: Rule, found: _Range | None, bound: str | None, scale: tuple[float, int]) -> Rule:
     """Return the rule of a column with the steps of its numbers, or of their bound."""
     if bound is not None:
         low, high = (0, 0) if found is None else (found.low, found.high)
-        units = bound_in_units(name, rule, bound, low, high)
+        units = bound_in_units(name, rule, bound, (low, high), scale)
         return rule.within(units, low) if units and isinstance(rule, Stepped) else rule
     return rule.fitted(found.values()) if isinstance(rule, Stepped) and found is not None else rule
 

@@ -77,6 +77,12 @@ def check_model(
     given = [name for name, value in values.items() if value is not None] + [name for name, on in flags.items() if on]
     if given:
         option = f"--{given[0].replace('_', '-')}"
+        if given[0] == "append" and is_bounded:
+            raise click.UsageError(
+                "--append needs a model. To tables, no rows are appended: compress the new rows into an archive of "
+                "their own, with a model of both (narrows train TABLE --recipe columns), or all rows together. To "
+                "other archives, give -m MODEL."
+            )
         raise click.UsageError(f"{option} needs a model. Give -m MODEL, or omit {option}.")
     if not is_bounded:
         raise click.UsageError(

@@ -136,6 +136,11 @@ def compress_by_model(
     from narrows.archive.table_training import open_for_model
 
     for name, value in given.items():
+        if name == "append" and value:
+            raise click.UsageError(
+                "--append is not for tables. Compress the new rows into an archive of their own with the same -m, or "
+                "all rows together."
+            )
         if value not in (None, False, (), 0):
             raise click.UsageError(
                 f"--{name.replace('_', '-')} has no meaning for a model of tables, which are restored exactly. Omit it."

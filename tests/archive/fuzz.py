@@ -682,7 +682,7 @@ def run_by_command(run, n: int = 20_000, **settings) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (MAX_BYTES, MAX_BYTES))
     except ImportError:
         pass
-    started = time.process_time()
+    started = time.perf_counter()
     counts = run(n, seed, watch=_say, **settings)
     for (name, outcome), count in sorted(counts.items()):
         _say(f"{count:>8,}  {name:<24}{outcome}")

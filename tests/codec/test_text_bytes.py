@@ -1,5 +1,7 @@
 """The model of bytes: the same bytes back, from C and from Python, for any records and any coded bytes."""
 
+import gc
+import weakref
 import zlib
 from dataclasses import replace
 
@@ -134,3 +136,16 @@ def test_kernel_refuses_inconsistent_sizes(model: FrozenBytes) -> None:
     coded = [np.zeros(3, np.uint8), np.array([9]), np.zeros(9, np.uint8), np.zeros(1, np.int64)]
     with pytest.raises(ValueError, match="inconsistent sizes"):
         kernels.compiled.text_records(*arrays, *coded, (0, 1, 1, False, False))
+
+
+def test_a_model_is_freed_without_the_garbage_collector():
+    gc.disable()
+    try:
+        model = FrozenBytes.of([b"some text", b"some more"])
+        read = FrozenBytes(model.coded, model.n_bytes, model.n_records, model.bits)
+        assert read.decode(model.encode([b"text"]), 1, 4) == [b"text"]
+        gone = weakref.ref(read)
+        del read
+        assert gone() is None
+    finally:
+        gc.enable()

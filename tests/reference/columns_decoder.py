@@ -7,6 +7,7 @@ damaged, or not as the page says, is a ValueError.
 from __future__ import annotations
 
 import copy
+import io
 from collections import defaultdict
 from itertools import accumulate
 
@@ -67,7 +68,7 @@ class Reader:
 class Words:
     """The words of a column of texts, and the decoder of others."""
 
-    def __init__(self, reader):
+    def __init__(self, reader, is_limited):
         n = reader.number()
         shared, further, word = Reader(reader.packed()), Reader(reader.packed()), b""
         self.words = []
@@ -77,6 +78,9 @@ class Words:
         n_bytes, n_texts, bits, size = (reader.number() for _ in range(4))
         self.decoder = Decoder(bits, reader.take(size))
         require(sum(map(len, self.texts(self.decoder, n_texts))) == n_bytes, "the sample is damaged")
+        self.is_limited = is_limited
+        if is_limited:
+            reader.number()
 
     @staticmethod
     def texts(decoder, n):
@@ -89,6 +93,16 @@ class Words:
         return found
 
     def others(self, reader, n):
+        if not self.is_limited:
+            return self.short(reader, n)
+        numbers, data = reader.list(), io.BytesIO(reader.packed())
+        half = len(numbers) // 2
+        long = {i: data.read(size) for i, size in zip(accumulate(numbers[:half]), numbers[half:], strict=True)}
+        require(not data.read(), "long texts are too long")
+        short = iter(self.short(reader, n - len(long)))
+        return [long[i] if i in long else next(short) for i in range(n)]
+
+    def short(self, reader, n):
         n_bytes, coded = reader.number(), reader.take(reader.number())
         decoder = copy.deepcopy(self.decoder)
         decoder.coder, decoder.is_ended = RangeDecoder(coded), True
@@ -277,13 +291,13 @@ class Model:
     def __init__(self, data):
         reader = Reader(data)
         version, n, *entries = reader.list()
-        require(version in {1, 2} and len(entries) == 7 * n, "the model has another version, or is damaged")
+        require(1 <= version <= 4 and len(entries) == 7 * n, "the model has another version, or is damaged")
         self.columns = [entries[at : at + 7] for at in range(0, 7 * n, 7)]
-        self.words = [Words(reader) if column[0] == TEXTS else None for column in self.columns]
+        self.words = [Words(reader, version > 2) if column[0] == TEXTS else None for column in self.columns]
         *self.order, self.bits = reader.list()
         numbers, *leaves = (iter(reader.list()) for _ in range(4))
         self.plans = [Plan(numbers, *leaves) for _ in range(next(numbers))]
-        self.lookups, found = {}, iter(reader.list() if version == 2 else [0])
+        self.lookups, found = {}, iter(reader.list() if version % 2 == 0 else [0])
         for _ in range(next(found)):
             k, earlier, n = (next(found) for _ in range(3))
             keys = list(accumulate(next(found) for _ in range(n)))

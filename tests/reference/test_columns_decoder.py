@@ -66,3 +66,13 @@ def test_a_group_is_decoded_as_the_page_says():
     group[2] = Numbers(group[2].values + (np.arange(40) == 9), np.arange(40) == 3)
     read = decoder.Model(model.to_bytes())
     assert read.group(model.encode(group), 40) == lists(group)
+
+
+@pytest.mark.parametrize("limit", [0, 9])
+def test_long_texts_are_decoded_as_the_page_says(limit):
+    table = [Texts([b"x" * (i % 13) + b"%d" % i for i in range(40)]), Numbers(np.arange(40))]
+    model = ColumnsModel.of(table, group=40)
+    model.texts[0].limit = limit
+    coded = model.encode(table)
+    assert ColumnsModel.from_bytes(model.to_bytes()).decode(coded, 40)[0].values == table[0].values
+    assert decoder.Model(model.to_bytes()).group(coded, 40) == lists(table)

@@ -143,3 +143,27 @@ def test_columns_that_arrow_has_no_type_for_are_refused_by_name(values, why, tmp
     with pytest.raises(DataError, match=f"{why}.*column odd.*leave it out") as raised:
         narrows.compress(pandas.DataFrame({"a": [1, 2], "odd": values}), tmp_path / "x.narrows")
     assert "('" not in str(raised.value)
+
+
+def test_bounds_hold_in_columns_of_every_type(table, tmp_path):
+    names = ["int8", "uint64", "steps", "decimals", "date", "moment", "time", "money"]
+    bounds = {"int8": 2, "uint64": 5, "steps": 700, "decimals": 0.5, "date": 86400, "moment": 3, "time": 90, "money": 1}
+    text = ",".join(f"{name}={bound}" for name, bound in bounds.items())
+    some = table.select(names)
+    narrows.compress(some, tmp_path / "x.narrows", max_error=text)
+    with open_archive(tmp_path / "x.narrows") as opened:
+        back = opened.to_arrow()
+    back.validate(full=True)
+    assert back.schema.equals(some.schema)
+    for name, bound in bounds.items():
+        for one, other in zip(some[name].to_pandas(), back[name].to_pandas(), strict=True):
+            assert pandas.isna(one) == pandas.isna(other)
+            assert pandas.isna(one) or _distance(one, other) <= bound + 1e-9, name
+    assert [name for name in names if back[name].equals(some[name])] == ["uint64"]
+
+
+def _distance(one, other):
+    if isinstance(one, datetime.time):
+        one, other = (datetime.datetime.combine(datetime.date(2024, 1, 1), time) for time in (one, other))
+    far = abs(one - other)
+    return far.total_seconds() if isinstance(far, datetime.timedelta) else float(far)

@@ -204,6 +204,11 @@ def test_a_model_of_one_table_stores_others(small, narrows_call, tmp_path):
     call = ("compress", other, "-m", tmp_path / "elsewhere", "-o", tmp_path / "y.narrows")
     assert "missing: 'country', 'price'; more: 'land'" in narrows_call(*call, code=1)
     assert "--psnr has no meaning" in narrows_call(*call, "--psnr", "30", code=2)
+    before = (tmp_path / "x.narrows").read_bytes()
+    call = ("compress", other, "-o", tmp_path / "x.narrows", "--append")
+    assert "an archive of their own with the same -m" in narrows_call(*call, "-m", tmp_path / "elsewhere", code=2)
+    assert "all rows together" in narrows_call(*call, "--lossless", code=2)
+    assert (tmp_path / "x.narrows").read_bytes() == before
 
 
 def test_an_archive_names_its_model(small, tmp_path):

@@ -5,7 +5,9 @@
     1 · number of columns, for each: kind · has a mask · base · step · is a clock · streams of low bits · entries
     for each column of texts: its words and model of bytes (`columns.texts`)
     the streams in the order of coding, the logarithm of the number of buckets · plans (`columns.plan_bytes`)
-    with the version 2 instead of 1: lookups of plans
+    with an even version: lookups of plans
+
+Versions are 1 to 4; with 3 and 4, each column of texts has a limit.
 
 Groups are coded one by one, each from an empty state (`columns.groups`, `columns.coder`): any group is read alone.
 """
@@ -26,13 +28,13 @@ from narrows.codec.columns.packing import pack_signed_numbers, take_signed_numbe
 from narrows.codec.columns.plan import ColumnPlan, Layout
 from narrows.codec.columns.plan_bytes import MOST_COLUMNS, pack_lookups, pack_plans, take_lookups, take_plans
 from narrows.codec.columns.streams import MOST_PARTS, ColumnKind, Scale, StreamSchema, streams_of
-from narrows.codec.columns.texts import TextModel
+from narrows.codec.columns.texts import TextModel, limited
 from narrows.codec.fields.leb128 import NumberReader, pack_number
 from narrows.errors import CorruptArchiveError
 
 __all__ = ["ColumnsModel"]
 
-_VERSION, _WITH_LOOKUPS = 1, 2
+_VERSION, _WITH_LOOKUPS, _WITH_LIMITS = 1, 1, 2  # the first, and what is added to it
 _LEAST_BITS, _MOST_BITS = 8, 22
 _NUMBERS_PER_BUCKET = 4
 _MOST_ESCAPES = 1 << 28
@@ -77,17 +79,21 @@ class ColumnsModel:
         self._layout = Layout(self.plans)
 
     @classmethod
-    def of(cls, columns: Sequence[Column], *, group: int) -> ColumnsModel:
+    def of(cls, columns: Sequence[Column], *, group: int, n_rows: int | None = None) -> ColumnsModel:
         """Learn from the rows of a table.
 
         Parameters
         ----------
         columns : sequence of Column
-            The columns of all rows.
+            The columns of rows.
         group : int
             The number of rows that are coded together, at least 1.
+        n_rows : int, optional
+            The number of rows of the table, if the columns have only some of them.
         """
-        models = [TextModel.of(one.values, one.missing) if isinstance(one, Texts) else None for one in columns]
+        models = limited(
+            [TextModel.of(one.values, one.missing, n_rows) if isinstance(one, Texts) else None for one in columns]
+        )
         schemas = [
             StreamSchema.of(one, len(model.words) if model else 0) for one, model in zip(columns, models, strict=True)
         ]
@@ -181,7 +187,9 @@ class ColumnsModel:
     def to_bytes(self) -> bytes:
         """Return the bytes of the model."""
         lookups = pack_lookups(self.plans)
-        numbers = [_WITH_LOOKUPS if lookups else _VERSION, len(self.schemas)]
+        has_limits = any(model and model.limit is not None for model in self.texts)
+        version = _VERSION + _WITH_LOOKUPS * bool(lookups) + _WITH_LIMITS * has_limits
+        numbers = [version, len(self.schemas)]
         for one in self.schemas:
             scale = one.scale
             numbers += [one.kind, one.has_mask, scale.base, scale.step, scale.is_clock, one.n_low, one.n_known]
@@ -195,10 +203,14 @@ class ColumnsModel:
         reader = NumberReader(data)
         numbers = take_signed_numbers(reader, 2 + 7 * MOST_COLUMNS)
         schemas = _schemas(numbers)
-        texts = [TextModel.take(reader) if one.kind == ColumnKind.TEXTS else None for one in schemas]
+        parts = numbers[0] - _VERSION
+        has_limits = bool(parts & _WITH_LIMITS)
+        texts = [
+            TextModel.take(reader, is_limited=has_limits) if one.kind == ColumnKind.TEXTS else None for one in schemas
+        ]
         *order, bits = take_signed_numbers(reader, MOST_COLUMNS + 1, 0, MOST_COLUMNS) or [0]
         plans = take_plans(reader)
-        if numbers[0] == _WITH_LOOKUPS:
+        if parts & _WITH_LOOKUPS:
             plans = take_lookups(reader, plans)
         n = sum(one.n_streams for one in schemas)
         known = all(one.n_known == len(model.words) for one, model in zip(schemas, texts, strict=True) if model)
@@ -215,9 +227,10 @@ class ColumnsModel:
 
 def _schemas(numbers: list[int]) -> list[StreamSchema]:
     version, n = (*numbers, 0, 0)[:2]
-    if version not in {_VERSION, _WITH_LOOKUPS} or n < 0 or len(numbers) != 2 + 7 * n:
+    last = _VERSION + _WITH_LOOKUPS + _WITH_LIMITS
+    if not _VERSION <= version <= last or n < 0 or len(numbers) != 2 + 7 * n:
         raise CorruptArchiveError(
-            f"A model of columns must have the version {_VERSION} or {_WITH_LOOKUPS}. Got {version}, or it is damaged."
+            f"A model of columns must have a version from {_VERSION} to {last}. Got {version}, or it is damaged."
         )
     schemas = []
     for at in range(2, len(numbers), 7):

@@ -13,7 +13,8 @@ A group is coded while the model learns, and records alone while only the tables
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -68,8 +69,8 @@ class FrozenBytes:
                 f"A model of bytes has a sample of at most {MOST_SAMPLE:,} bytes and at most 2^{MOST_BITS} buckets. "
                 f"Got {self.n_bytes + self.n_records:,} and 2^{self.bits}."
             )
-        self._groups = States(self._learnt_groups)
-        self._alone = States(self._learnt_alone)
+        self._groups = States(_weak(self._learnt_groups))
+        self._alone = States(_weak(self._learnt_alone))
 
     @classmethod
     def of(cls, sample: Sequence[bytes], *, most_bits: int = _ENOUGH_BITS) -> FrozenBytes:
@@ -217,6 +218,18 @@ class FrozenBytes:
             code_records(state, together, Mode.INSERT, learns=False, keeps=True, resets=False)
             state.at += len(data) + len(block)
         return state
+
+
+def _weak(method: Callable[[], State]) -> Callable[[], State]:
+    """Return a method that does not keep its object, so that its states, of many MB, are freed as soon as it is."""
+    reference = weakref.WeakMethod(method)
+
+    def called() -> State:
+        found = reference()
+        assert found is not None, "a model is alive while it is used"
+        return found()
+
+    return called
 
 
 def _longest(ends: NDArray[np.int64], group: int) -> int:

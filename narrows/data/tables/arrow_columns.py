@@ -19,7 +19,6 @@ from narrows.data.tables.rules import (
     FloatRule,
     NumberRule,
     Rule,
-    Stepped,
     TextRule,
     ordered,
     unordered,
@@ -208,7 +207,7 @@ def encode_column(rule: Rule, column: Any) -> Encoded:
     assert isinstance(rule, NumberRule), "the column has numbers"
     if pa.types.is_floating(kind):
         return _encode_floats(rule, _filled(column), missing)
-    return Encoded(Numbers(_stepped(rule, _whole(rule, column)), missing), nothing, [])
+    return Encoded(Numbers(rule.coded(_whole(rule, column)), missing), nothing, [])
 
 
 def _filled(column: Any) -> npt.NDArray[Any]:
@@ -218,14 +217,10 @@ def _filled(column: Any) -> npt.NDArray[Any]:
     return found
 
 
-def _stepped(rule: Stepped, whole: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.floor_divide(whole - rule.start, rule.step)
-
-
 def _encode_floats(rule: NumberRule, values: npt.NDArray[Any], missing: Any) -> Encoded:
     whole, wrong = _decimals(values, rule.digits)
-    coded = _stepped(rule, whole)
-    wrong |= coded * rule.step + rule.start != whole
+    coded = rule.coded(whole)
+    wrong |= np.abs(coded * rule.step + rule.start - whole) > rule.bound
     wrong = wrong if missing is None else wrong & ~missing
     rows = np.flatnonzero(wrong)
     both = wrong if missing is None else missing | wrong

@@ -13,6 +13,7 @@ import numpy as np
 from narrows.data.source import check_limit
 from narrows.data.tables.arrow_columns import decode_column, encode_column, rule_of
 from narrows.data.tables.arrow_package import arrow_package
+from narrows.data.tables.arrow_scales import scale_of
 from narrows.data.tables.form import Facts, Form, Group, TableSource
 from narrows.data.tables.inference import SKIP, check_kinds
 from narrows.data.tables.rules import Rule
@@ -113,6 +114,9 @@ class ArrowSource(TableSource):
     @property
     def kind(self) -> str:
         return self.format
+
+    def scale(self, column: int) -> tuple[float, int]:
+        return scale_of(self.form.rules[column], self.table.schema.field(column).type)
 
     def groups(self, size: int) -> Iterator[Group]:
         for start in range(0, self.n_rows, size):

@@ -35,7 +35,7 @@ def parse_bounds(text: str) -> dict[str, str]:
     return found
 
 
-def bound_in_units(name: str, rule: Rule, text: str, low: int, high: int) -> int:
+def bound_in_units(name: str, rule: Rule, text: str, ends: tuple[int, int], scale: tuple[float, int]) -> int:
     """Return a bound as a whole number of units of a column, rounded down.
 
     Parameters
@@ -46,8 +46,10 @@ def bound_in_units(name: str, rule: Rule, text: str, low: int, high: int) -> int
         Its rule.
     text : str
         The bound, as `parse_bounds` has it.
-    low, high : int
+    ends : two ints
         The smallest and the largest whole number of the column.
+    scale : float and int
+        Its units, and the largest number; see `TableSource.scale`.
 
     Raises
     ------
@@ -59,10 +61,10 @@ def bound_in_units(name: str, rule: Rule, text: str, low: int, high: int) -> int
             f"The column {name!r} is a column of the kind {rule.kind}, which is restored exactly. 'max_error' "
             "(--max-error) is for integers, decimals, dates and times. Leave it out."
         )
-    share = text.endswith("%")
+    share, (low, high) = text.endswith("%"), ends
     bound = float(text.removesuffix("%"))
-    units = bound / 100 * (high - low) if share else bound * rule.units
+    units = bound / 100 * (high - low) if share else bound * scale[0]
     nearest = round(units)
     # 0.01 · 100 is a little less than 1 in binary64.
     whole = nearest if math.isclose(units, nearest, rel_tol=1e-12) else math.floor(units)
-    return min(whole, 1 << 60)
+    return max(min(whole, 1 << 60, scale[1] - high), 0)

@@ -16,7 +16,7 @@ from narrows.data.tables.bounds import parse_bounds
 from narrows.data.tables.csv_table import CsvSource
 from narrows.data.tables.form import TableSource
 from narrows.data.tables.opening import open_csv, parse_kinds
-from narrows.errors import InvalidParameterError, UnknownNameError
+from narrows.errors import UnknownNameError
 from narrows.io.pipes import is_pipe, spooled_standard_input
 
 __all__ = ["is_table_file", "is_text_table", "open_table", "steps_of_series", "table_of"]
@@ -79,10 +79,6 @@ def _with_bounds(source: TableSource | None, max_error: str) -> TableSource | No
     """Return a table with bounds on the errors of some columns."""
     if source is None:
         return None
-    if not isinstance(source, CsvSource):
-        raise InvalidParameterError(
-            f"Bounds for columns (max_error={max_error!r}) are for tables in files of text. {source.name} is another."
-        )
     source.bounds = parse_bounds(max_error)
     for name in source.bounds:
         if name not in source.form.names:

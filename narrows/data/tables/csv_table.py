@@ -16,6 +16,7 @@ from narrows.data.tables.dialect import Dialect
 from narrows.data.tables.form import Facts, Form, Group, TableSource
 from narrows.data.tables.inference import SKIP, Findings
 from narrows.data.tables.kernels import Bytes
+from narrows.data.tables.mapped import release
 from narrows.data.tables.rows import Rows, find_rows
 from narrows.data.tables.rules import Rule
 from narrows.errors import DataError, InvalidParameterError
@@ -149,6 +150,7 @@ def _pieces(data: Bytes, dialect: Dialect, source: str, *, multiple: int = 1) ->
         if not len(rows):
             return
         yield rows
+        release(data, at, rows.stop)
         at = rows.stop
 
 

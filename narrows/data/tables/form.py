@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.tables.rules import Encoded, Rule
+from narrows.data.tables.rules import Encoded, Rule, Stepped
 from narrows.errors import DataWarning
 from narrows.records.columns import Ids, Texts
 
@@ -171,6 +171,11 @@ class TableSource(ABC):
     def kind(self) -> str:
         """The format that the table was read from."""
         return self.form.entry
+
+    def scale(self, column: int) -> tuple[float, int]:
+        """Return the units of one, or of one second, in a column of numbers, and the largest number it may have."""
+        rule = self.form.rules[column]
+        return (rule.units if isinstance(rule, Stepped) else 1.0), 1 << 63
 
     @abstractmethod
     def groups(self, size: int) -> Iterator[Group]:

@@ -11,6 +11,8 @@ from narrows.codec import kernels
 from narrows.codec.columns.contract import Ids, Numbers, Texts
 from narrows.codec.columns.model import ColumnsModel
 from narrows.codec.columns.plan import Lookup
+from narrows.codec.columns.texts import TextModel
+from narrows.codec.fields.leb128 import NumberReader
 from narrows.errors import CorruptArchiveError, NarrowsError
 
 needs_kernels = pytest.mark.skipif(kernels.compiled is None, reason="needs the compiled kernels")
@@ -177,3 +179,22 @@ def test_columns_of_another_table_are_refused(model):
         model.encode(table(5)[:2])
     with pytest.raises(ValueError, match="as many values"):
         model.encode([*table(5)[:-1], table(6)[-1]])
+
+
+@pytest.mark.parametrize(
+    ("texts", "n_rows", "limit"),
+    [
+        ([b"short", b"texts"], None, None),
+        ([b"short", bytes(1 << 17)], None, 1 << 16),
+        ([b"short", b"some of many rows"], 100, 1 << 16),
+        ([b"%d" % i + bytes(1 << 12) for i in range(100)], 10_000, 0),
+    ],
+)
+def test_long_texts_and_much_text_are_left_to_zstandard(texts, n_rows, limit):
+    model = TextModel.of(texts, None, n_rows)
+    assert model.limit == limit
+    coded = model.encode(texts)
+    assert model.decode(NumberReader(coded), len(texts)) == texts
+    if max(map(len, texts)) > 1 << 16:
+        with pytest.raises(CorruptArchiveError):
+            model.decode(NumberReader(coded), 1)

@@ -44,6 +44,22 @@ class Symbols:
         return self.n <= 1 and not self.rest
 
 
+def _starts(ordered: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return where another number begins in numbers in order, of which there is at least one."""
+    is_first = np.empty(len(ordered), bool)
+    is_first[0] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    return is_first.nonzero()[0]
+
+
+def _sizes(starts: NDArray[np.int64], end: int) -> NDArray[np.int64]:
+    """Return the distances to the next start, or to the end."""
+    sizes = np.empty(len(starts), np.int64)
+    np.subtract(starts[1:], starts[:-1], out=sizes[:-1])
+    sizes[-1] = end - starts[-1]
+    return sizes
+
+
 @lru_cache(maxsize=4)
 def _logs_of_factorials(n: int) -> NDArray[np.float64]:
     """Return the logarithms, to the base 2, of 0! to n!."""
@@ -58,10 +74,11 @@ def bits_given(symbols: Symbols, contexts: NDArray[np.int64] | None = None) -> f
     codes = symbols.codes if contexts is None else contexts * symbols.n + symbols.codes
     if not len(codes):
         return 0.0
-    pairs, n_pairs = np.unique(codes, return_counts=True)
-    of_context = pairs // symbols.n
-    first = np.flatnonzero(np.diff(of_context, prepend=-1))
-    n, n_new = np.add.reduceat(n_pairs, first), np.diff(first, append=len(pairs))
+    ordered = np.sort(codes)
+    starts = _starts(ordered)
+    pairs, n_pairs = ordered[starts], _sizes(starts, len(ordered))
+    first = _starts(pairs // symbols.n)
+    n, n_new = np.add.reduceat(n_pairs, first), _sizes(first, len(pairs))
     log = _logs_of_factorials(1 << len(codes).bit_length())
     bits = (log[n - 1] - log[n_new - 1] + (n - 1) * np.log2(1 + n_new / n)).sum() - log[n_pairs - 1].sum()
     return float(bits + symbols.bits[pairs % symbols.n].sum() + symbols.rest)

@@ -23,6 +23,7 @@ __all__ = ["fit_plans"]
 _MOST_SAMPLE, _LEAST_SAMPLE, _MOST_NUMBERS = 1 << 14, 1 << 10, 1 << 20
 _N_BLOCKS, _N_PAIR_BLOCKS, _PAIR_BLOCK = 2, 6, 2000
 _MOST_ORDERED = 64
+_ROWS_PER_NEAR = 8  # with fewer rows for each column that is tried, chance decides which of them fits
 _LEAST_RELATION_BITS, _LEAST_LOOKUP_BITS = 0.1, 1000
 
 
@@ -37,7 +38,7 @@ def fit_plans(streams: Sequence[Stream], group: int) -> tuple[list[int], list[Co
         The number of rows that are coded together.
     """
     n, n_streams = len(streams[0].values), len(streams)
-    effort = _effort(n_streams)
+    effort = _effort(n_streams, n)
     order, relations = file_order(streams), dict[int, Relation]()
     if n_streams <= _MOST_ORDERED and n > 1:
         rows = _blocks(n, _N_PAIR_BLOCKS, _PAIR_BLOCK)
@@ -58,12 +59,15 @@ def fit_plans(streams: Sequence[Stream], group: int) -> tuple[list[int], list[Co
     return order, sample.plans
 
 
-def _effort(n_streams: int) -> Effort:
+def _effort(n_streams: int, n: int) -> Effort:
+    """Return how much is tried, so that time is about linear in the number of streams, and few rows get few tries."""
     if n_streams <= _MOST_ORDERED:
-        return Effort()
-    if n_streams <= 8 * _MOST_ORDERED:
-        return Effort(4, 3, 16, 2)
-    return Effort(2, 1, 4 if n_streams <= 32 * _MOST_ORDERED else 1, 1)
+        effort = Effort()
+    elif n_streams <= 8 * _MOST_ORDERED:
+        effort = Effort(4, 3, 16, 2)
+    else:
+        effort = Effort(2, 1, 4 if n_streams <= 32 * _MOST_ORDERED else 1, 1)
+    return replace(effort, n_near=min(effort.n_near, max(n // _ROWS_PER_NEAR, 1)))
 
 
 def _blocks(n: int, n_blocks: int, length: int) -> NDArray[np.int64]:
