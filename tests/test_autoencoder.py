@@ -203,7 +203,7 @@ def test_setting_leaves_the_parts_that_were_given_alone():
         ({"training__epoch": 3}, "Unknown option of Training: 'epoch'. Did you mean 'epochs'?"),
         ({"training__epochs": 0}, "The 'epochs' of Training must be a whole number ≥ 1 or None. Got 0."),
         ({"network__widths": (0,)}, "The 'network' of Autoencoder is 'auto', which has no options."),
-        ({"corruption__level": 0.1}, "To set options, choose one of: gaussian, masking, salt-and-pepper."),
+        ({"corruption__level": 0.1}, "To set options, choose one of: cells, gaussian, masking, salt-and-pepper."),
         ({"n_latent__x": 1}, "The 'n_latent' of Autoencoder is None, which has no options. Got 'n_latent__x'."),
         ({"penalties": "l1", "penalties__l2__weight": 1}, "'l2'"),
         ({"penalties__l1__weight": 1}, "To set options, choose one of: contractive, kl-sparsity, l1, mmd, neighbours."),
@@ -592,8 +592,8 @@ def test_a_denoising_autoencoder_restores_more_than_the_noise_took(digits):
 def test_a_fit_that_refuses_its_records_keeps_the_model(table):
     model = quick().fit(pd.DataFrame(table, columns=list("abcdef")))
     codes = model.transform(pd.DataFrame(table, columns=list("abcdef")))
-    text = pd.DataFrame({"z": ["text"]})
-    for refused in ("no-such-file.npy", table[:0], table * np.nan, text, table.astype(complex)):
+    lists = pd.DataFrame({"z": [[1], [2]]})
+    for refused in ("no-such-file.npy", table[:0], table * np.nan, lists, table.astype(complex)):
         with pytest.raises((ValueError, OSError)):
             model.fit(refused)
         assert (model.shape_, model.n_features_in_) == ((6,), 6)
