@@ -21,6 +21,7 @@ __all__ = ["Asked", "score_records_of"]
 _WORST = 5
 _WIDEST = 60
 _ROUNDING = 1e-9
+_MOST_WHOLE = 1e9
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,15 @@ def _why(top: dict[str, Any]) -> str:
     value, expected = top["value"], top["expected"]
     if isinstance(value, float) and isinstance(expected, float):
         expected = 0.0 if abs(expected) < _ROUNDING * abs(value) else expected
+    if isinstance(value, str) and value == expected:  # the likeliest category, but not likely
+        return f"{top['column']} = {value} (rare beside the other values)"
     return f"{top['column']} = {_shown(value)} (expected {_shown(expected)})"
 
 
 def _shown(value: float | str | None) -> str:
-    return number(value) if isinstance(value, float) else str(value)
+    """Return a value as it is in the table: whole numbers without decimals."""
+    if value is None:
+        return "missing"
+    if isinstance(value, str):
+        return value
+    return f"{value:.0f}" if value.is_integer() and abs(value) < _MOST_WHOLE else number(value)

@@ -159,6 +159,18 @@ def test_a_table_without_dates_is_records_by_the_names_of_its_columns(narrows, m
     assert isinstance(table[7]["is_outlier"], bool)
 
 
+def test_reasons_are_in_the_words_of_the_table():
+    from narrows.cli.outliers_of_records import _why
+
+    def why(value, expected):
+        return _why({"column": "x", "value": value, "expected": expected})
+
+    assert why(4.0, 2.5) == "x = 4 (expected 2.500)"
+    assert why("red", "blue") == "x = red (expected blue)"
+    assert why("red", "red") == "x = red (rare beside the other values)"
+    assert why(None, 1.0) == "x = missing (expected 1)"
+
+
 def test_the_oddest_images_are_drawn_and_an_autoencoder_is_no_detector(narrows, model, monkeypatch):
     monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 20)
     narrows("outliers", "digits:test", "-o", "scores.csv", "--picture", "worst.png", "-q")

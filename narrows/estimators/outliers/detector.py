@@ -161,6 +161,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     @property
     def threshold_reason_(self) -> str:
         """How the threshold was chosen, as part of a sentence."""
+        if self.contamination == "auto" and self._linear.normal is None:
+            return "four standard deviations above the median of the training records"
         if self.contamination == "auto":
             return "by comparison with records without outliers"
         return f"for a share of {self.contamination:g} of the training records"
@@ -188,16 +190,31 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     def expected(self, X: Data) -> Any:
         """Return what is expected of each value given the others, as floats (n, *shape); see `explain`.
 
-        It is the linear prediction, and for texts and records of more than 1,024 values what the network restores.
+        It is the linear prediction, for categories what the network restores where the cell is missing, and for texts
+        and records of more than 1,024 values what the network restores. Data frames have the names of categories.
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)
         found = self._linear.expected(self._flat(source.values))
-        if found is None or self._fields is not None:
-            restored = reconstruct(self.chain_, source.values, None, dtype=np.dtype(float)).reshape(len(source), -1)
-            is_category = np.array(self._expansion.categories) > 0
-            found = restored if found is None else np.where(is_category, restored, found[:, self._expansion.starts])
-        return as_frame_like(X, found.reshape(len(source), *self.shape_), columns_of(X))
+        if found is None:
+            found = self._restored(source.values)
+        elif self._fields is not None:
+            found = found[:, self._expansion.starts]
+            for j in np.flatnonzero(self._expansion.categories):
+                masked = source.values.copy()
+                masked[:, j] = np.nan
+                found[:, j] = self._restored(masked)[:, j]
+        frame = as_frame_like(X, found.reshape(len(source), *self.shape_), columns_of(X))
+        return frame if isinstance(frame, np.ndarray) or not self.fields_ else self._named(frame)
+
+    def _named(self, frame: Any) -> Any:
+        """Return a data frame of expected values with the names of categories instead of their codes."""
+        names = {
+            column: [field.categories[int(code)] for code in frame[column]]
+            for column, field in zip(frame.columns, self.fields_ or (), strict=True)
+            if field.n_categories
+        }
+        return frame.assign(**names)
 
     def standardised(self, values: NDArray[Any]) -> Floats:
         """Return records (n, *shape) in standard deviations from the mean of the training records."""
@@ -282,6 +299,10 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         """How the values of a record become columns of numbers."""
         fields = self.fields_
         return Expansion(tuple(one.n_categories for one in fields) if fields else (0,) * int(np.prod(self.shape_)))
+
+    def _restored(self, values: NDArray[Any]) -> Floats:
+        """Return what the network restores of records (n, *shape), as floats (n, n_values)."""
+        return reconstruct(self.chain_, values, None, dtype=np.dtype(float)).reshape(len(values), -1)
 
     def _limited(self, values: NDArray[Any], linear: LinearTerms, kind: str) -> NDArray[Any]:
         """Return vectors (n, d) as the network gets them, without values that are far away."""
