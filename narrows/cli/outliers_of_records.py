@@ -38,6 +38,8 @@ class Asked:
         Whether the table has a column for each value.
     picture, save : str, optional
         Paths of the picture and of the detector.
+    fill_value : float, optional
+        The value that stands for missing ones.
     seed : int
         Of the training.
     """
@@ -47,6 +49,7 @@ class Asked:
     explain: bool
     picture: str | None
     save: str | None
+    fill_value: float | None
     seed: int
     force: bool
     as_json: bool
@@ -92,7 +95,9 @@ def _fitted(source: Source, asked: Asked) -> AutoencoderOutlier:
     from narrows.cli.callbacks import callback
 
     contamination = "auto" if asked.contamination is None else asked.contamination
-    detector = narrows.AutoencoderOutlier(contamination=contamination, random_state=asked.seed)
+    detector = narrows.AutoencoderOutlier(
+        contamination=contamination, fill_value=asked.fill_value, random_state=asked.seed
+    )
     return detector.fit(source, callback=callback(quiet=asked.quiet))
 
 

@@ -62,6 +62,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         in comparison with records that are drawn from the distribution of most of them.
     training : Training, optional
         How to train, instead of the autoencoder's settings.
+    fill_value : float, optional
+        The value that stands for missing ones, such as NaN, instead of the autoencoder's. Missing values cost nothing.
     random_state : int, RandomState, Generator or None
         Source of all randomness.
     verbose : bool or int
@@ -95,12 +97,14 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         *,
         contamination: str | float = "auto",
         training: Training | None = None,
+        fill_value: float | None = None,
         random_state: Any = None,
         verbose: bool | int = 0,
     ) -> None:
         self.autoencoder = autoencoder
         self.contamination = contamination
         self.training = training
+        self.fill_value = fill_value
         self.random_state = random_state
         self.verbose = verbose
 
@@ -281,7 +285,9 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             )
 
     def _asked_fill_value(self) -> float | None:
-        return None if self.autoencoder is None else self.autoencoder.fill_value
+        if self.fill_value is not None or self.autoencoder is None:
+            return self.fill_value
+        return self.autoencoder.fill_value
 
     def _kind(self, source: Source) -> str:
         asked = "auto" if self.autoencoder is None else self.autoencoder.record
@@ -317,6 +323,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         given, kind = self.autoencoder, self._kind(source)
         inner = default_autoencoder(kind, self.shape_, len(source)) if given is None else clone(given)
         inner.set_params(random_state=seed, verbose=self.verbose, artefacts=())
+        if self.fill_value is not None:
+            inner.set_params(fill_value=self.fill_value)
         if self.training is not None:
             inner.set_params(training=self.training)
         shown = replace(source, values=self._limited(source.values, linear, kind), labels=None, label_names=None)
