@@ -63,6 +63,7 @@ dates, a .npy file if it has one axis; with --window, also one of shape (steps, 
     metavar="SHARE",
     help="Share of outliers among the training records, at most 0.5; by default the scores decide.",
 )
+@click.option("--fill-value", type=float, metavar="V", help="A value of records that stands for missing ones, as nan.")
 @click.option("--explain", is_flag=True, help="Add a column for each value: its part of the score.")
 @click.option("--picture", type=WRITES, metavar="FILE", help="Draw the oddest records: a .png, .svg or .pdf file.")
 @click.option("--save", type=WRITES, metavar="DETECTOR", help="Save the fitted detector: a .safetensors file.")
@@ -85,6 +86,7 @@ def outliers(
     model: str | None,
     train: str | None,
     contamination: float | None,
+    fill_value: float | None,
     explain: bool,
     picture: str | None,
     save: str | None,
@@ -108,17 +110,21 @@ def outliers(
     source = _open(data, reading, is_series=is_series, quiet=quiet)
     trained = None if train is None else _open(train, reading, is_series=source.windows is not None, quiet=quiet)
     of_records: dict[str, Any] = {"contamination": contamination, "explain": explain, "picture": picture, "save": save}
+    of_records["fill_value"] = fill_value
     if source.windows is None or (loaded is not None and loaded.kind == "outliers"):
         if save is not None and loaded is not None:
             raise click.UsageError("--save has no meaning with -m, which is a detector that is saved already.")
         if loaded is not None and train is not None:
             raise click.UsageError("--train has no meaning with -m DETECTOR, which is fitted already.")
+        if loaded is not None and fill_value is not None:
+            raise click.UsageError("--fill-value has no meaning with -m DETECTOR, which has the one of its training.")
         asked = Asked(output=output, **of_records, seed=seed, force=force, as_json=as_json, quiet=quiet)
         score_records_of(source, loaded, trained, asked)
         return
-    if given := [name for name, value in of_records.items() if value]:
+    if given := [name for name, value in of_records.items() if value is not None and value is not False]:
         raise click.UsageError(
-            f"--{given[0]} is for records, and {source.name} is a series, whose threshold is fixed. Omit it."
+            f"--{given[0].replace('_', '-')} is for records, and {source.name} is a series, whose threshold is fixed. "
+            "Omit it."
         )
     _score_steps(source, loaded, trained, output, window, force=force, as_json=as_json)
 

@@ -21,6 +21,7 @@ __all__ = ["Asked", "score_records_of"]
 _WORST = 5
 _WIDEST = 60
 _ROUNDING = 1e-9
+_MOST_WHOLE = 1e9
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Asked:
         Whether the table has a column for each value.
     picture, save : str, optional
         Paths of the picture and of the detector.
+    fill_value : float, optional
+        The value that stands for missing ones.
     seed : int
         Of the training.
     """
@@ -46,6 +49,7 @@ class Asked:
     explain: bool
     picture: str | None
     save: str | None
+    fill_value: float | None
     seed: int
     force: bool
     as_json: bool
@@ -91,7 +95,9 @@ def _fitted(source: Source, asked: Asked) -> AutoencoderOutlier:
     from narrows.cli.callbacks import callback
 
     contamination = "auto" if asked.contamination is None else asked.contamination
-    detector = narrows.AutoencoderOutlier(contamination=contamination, random_state=asked.seed)
+    detector = narrows.AutoencoderOutlier(
+        contamination=contamination, fill_value=asked.fill_value, random_state=asked.seed
+    )
     return detector.fit(source, callback=callback(quiet=asked.quiet))
 
 
@@ -168,8 +174,15 @@ def _why(top: dict[str, Any]) -> str:
     value, expected = top["value"], top["expected"]
     if isinstance(value, float) and isinstance(expected, float):
         expected = 0.0 if abs(expected) < _ROUNDING * abs(value) else expected
+    if isinstance(value, str) and value == expected:  # the likeliest category, but not likely
+        return f"{top['column']} = {value} (rare beside the other values)"
     return f"{top['column']} = {_shown(value)} (expected {_shown(expected)})"
 
 
 def _shown(value: float | str | None) -> str:
-    return number(value) if isinstance(value, float) else str(value)
+    """Return a value as it is in the table: whole numbers without decimals."""
+    if value is None:
+        return "missing"
+    if isinstance(value, str):
+        return value
+    return f"{value:.0f}" if value.is_integer() and abs(value) < _MOST_WHOLE else number(value)

@@ -159,6 +159,33 @@ def test_a_table_without_dates_is_records_by_the_names_of_its_columns(narrows, m
     assert isinstance(table[7]["is_outlier"], bool)
 
 
+def test_missing_values_of_records_cost_nothing(narrows, monkeypatch):
+    monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 5)
+    x = records()
+    x[7, 1] = np.nan
+    np.save("x.npy", x)
+    assert "--fill-value" in narrows.fails("outliers", "x.npy", "-o", "scores.csv").stderr
+    arguments = "x.npy -o scores.csv --explain --contamination 0.05"
+    narrows("outliers", *arguments.split(), "--fill-value", "nan", "--save", "d.safetensors")
+    assert float(read("scores.csv")[7]["part of x1"]) < 1e-9
+    arguments = "x.npy -o y.csv -m d.safetensors --fill-value nan"
+    assert "no meaning" in narrows.fails("outliers", *arguments.split()).stderr
+    np.save("steps.npy", series())
+    assert "series" in narrows.fails("outliers", "steps.npy", "-o", "y.csv", "--fill-value", "0").stderr
+
+
+def test_reasons_are_in_the_words_of_the_table():
+    from narrows.cli.outliers_of_records import _why
+
+    def why(value, expected):
+        return _why({"column": "x", "value": value, "expected": expected})
+
+    assert why(4.0, 2.5) == "x = 4 (expected 2.500)"
+    assert why("red", "blue") == "x = red (expected blue)"
+    assert why("red", "red") == "x = red (rare beside the other values)"
+    assert why(None, 1.0) == "x = missing (expected 1)"
+
+
 def test_the_oddest_images_are_drawn_and_an_autoencoder_is_no_detector(narrows, model, monkeypatch):
     monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 20)
     narrows("outliers", "digits:test", "-o", "scores.csv", "--picture", "worst.png", "-q")

@@ -99,16 +99,18 @@ def test_without_a_share_the_scores_show_how_many_are_odd():
 
 
 def test_images_have_a_heat_map_and_windows_and_texts_are_scored():
-    digits = narrows.data.open("digits:train").limit(200)
-    images = AutoencoderOutlier(training=QUICK, random_state=0).fit(digits)
+    digits = narrows.data.open("digits:train").limit(120)
+    images = AutoencoderOutlier(contamination=0.1, training=QUICK, random_state=0).fit(digits)
     odd = digits.values[:20].copy()
     odd[:, 0, 0] = 255
     heat = images.explain(odd).reshape(20, *images.shape_)
     assert (heat.reshape(20, -1).argmax(axis=1) == 0).all()
     assert images.record_ == "image"
+    assert images.threshold_reason_ == "for a share of 0.1 of the training records"
 
     waves = np.sin(np.arange(24) / 4 + np.random.default_rng(0).normal(0, 0.2, (60, 1)))
-    windows = AutoencoderOutlier(Autoencoder(4, record="series"), training=QUICK, random_state=0).fit(waves)
+    series = Autoencoder(4, record="series")
+    windows = AutoencoderOutlier(series, contamination=0.1, training=QUICK, random_state=0).fit(waves)
     broken = waves[:5].copy()
     broken[:, 7] += 2
     assert (windows.explain(broken).argmax(axis=1) == 7).all()
@@ -116,6 +118,7 @@ def test_images_have_a_heat_map_and_windows_and_texts_are_scored():
     lines = [f"n{k % 3} up" for k in range(60)]
     texts = AutoencoderOutlier(training=Training(epochs=15), random_state=0).fit(lines)
     assert texts.score_samples(["?zz?z"])[0] < texts.score_samples(lines).min()
+    assert "above the median" in texts.threshold_reason_
     np.testing.assert_allclose(-texts.score_samples(lines), texts.explain(lines).sum(axis=1))
 
 
@@ -148,6 +151,10 @@ def test_categories_that_do_not_fit_the_numbers_and_numbers_that_are_far_away_ar
     assert set(np.argsort(-scores)[:2]) == {5, 9}
     assert (parts.loc[5].idxmax(), parts.loc[9].idxmax()) == ("colour", "size")
     assert parts.loc[12, ["colour", "size"]].max() < 1e-9
+    expected = detector.expected(frame)
+    usual = np.setdiff1d(np.arange(n), [9, 12])
+    assert (expected["colour"] == names[place])[usual].mean() > 0.9
+    assert expected["colour"][5] == names[place[5]]
     detector.save(tmp_path / "d.safetensors")
     np.testing.assert_array_equal(-narrows.load(tmp_path / "d.safetensors").score_samples(frame), scores)
 

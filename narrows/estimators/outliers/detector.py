@@ -62,6 +62,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         in comparison with records that are drawn from the distribution of most of them.
     training : Training, optional
         How to train, instead of the autoencoder's settings.
+    fill_value : float, optional
+        The value that stands for missing ones, such as NaN, instead of the autoencoder's. Missing values cost nothing.
     random_state : int, RandomState, Generator or None
         Source of all randomness.
     verbose : bool or int
@@ -95,12 +97,14 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         *,
         contamination: str | float = "auto",
         training: Training | None = None,
+        fill_value: float | None = None,
         random_state: Any = None,
         verbose: bool | int = 0,
     ) -> None:
         self.autoencoder = autoencoder
         self.contamination = contamination
         self.training = training
+        self.fill_value = fill_value
         self.random_state = random_state
         self.verbose = verbose
 
@@ -161,6 +165,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     @property
     def threshold_reason_(self) -> str:
         """How the threshold was chosen, as part of a sentence."""
+        if self.contamination == "auto" and self._linear.normal is None:
+            return "four standard deviations above the median of the training records"
         if self.contamination == "auto":
             return "by comparison with records without outliers"
         return f"for a share of {self.contamination:g} of the training records"
@@ -188,16 +194,31 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     def expected(self, X: Data) -> Any:
         """Return what is expected of each value given the others, as floats (n, *shape); see `explain`.
 
-        It is the linear prediction, and for texts and records of more than 1,024 values what the network restores.
+        It is the linear prediction, for categories what the network restores where the cell is missing, and for texts
+        and records of more than 1,024 values what the network restores. Data frames have the names of categories.
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)
         found = self._linear.expected(self._flat(source.values))
-        if found is None or self._fields is not None:
-            restored = reconstruct(self.chain_, source.values, None, dtype=np.dtype(float)).reshape(len(source), -1)
-            is_category = np.array(self._expansion.categories) > 0
-            found = restored if found is None else np.where(is_category, restored, found[:, self._expansion.starts])
-        return as_frame_like(X, found.reshape(len(source), *self.shape_), columns_of(X))
+        if found is None:
+            found = self._restored(source.values)
+        elif self._fields is not None:
+            found = found[:, self._expansion.starts]
+            for j in np.flatnonzero(self._expansion.categories):
+                masked = source.values.copy()
+                masked[:, j] = np.nan
+                found[:, j] = self._restored(masked)[:, j]
+        frame = as_frame_like(X, found.reshape(len(source), *self.shape_), columns_of(X))
+        return frame if isinstance(frame, np.ndarray) or not self.fields_ else self._named(frame)
+
+    def _named(self, frame: Any) -> Any:
+        """Return a data frame of expected values with the names of categories instead of their codes."""
+        names = {
+            column: [field.categories[int(code)] for code in frame[column]]
+            for column, field in zip(frame.columns, self.fields_ or (), strict=True)
+            if field.n_categories
+        }
+        return frame.assign(**names)
 
     def standardised(self, values: NDArray[Any]) -> Floats:
         """Return records (n, *shape) in standard deviations from the mean of the training records."""
@@ -264,7 +285,9 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             )
 
     def _asked_fill_value(self) -> float | None:
-        return None if self.autoencoder is None else self.autoencoder.fill_value
+        if self.fill_value is not None or self.autoencoder is None:
+            return self.fill_value
+        return self.autoencoder.fill_value
 
     def _kind(self, source: Source) -> str:
         asked = "auto" if self.autoencoder is None else self.autoencoder.record
@@ -283,6 +306,10 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         fields = self.fields_
         return Expansion(tuple(one.n_categories for one in fields) if fields else (0,) * int(np.prod(self.shape_)))
 
+    def _restored(self, values: NDArray[Any]) -> Floats:
+        """Return what the network restores of records (n, *shape), as floats (n, n_values)."""
+        return reconstruct(self.chain_, values, None, dtype=np.dtype(float)).reshape(len(values), -1)
+
     def _limited(self, values: NDArray[Any], linear: LinearTerms, kind: str) -> NDArray[Any]:
         """Return vectors (n, d) as the network gets them, without values that are far away."""
         if values.dtype.kind != "f" or kind != "vector":
@@ -296,6 +323,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         given, kind = self.autoencoder, self._kind(source)
         inner = default_autoencoder(kind, self.shape_, len(source)) if given is None else clone(given)
         inner.set_params(random_state=seed, verbose=self.verbose, artefacts=())
+        if self.fill_value is not None:
+            inner.set_params(fill_value=self.fill_value)
         if self.training is not None:
             inner.set_params(training=self.training)
         shown = replace(source, values=self._limited(source.values, linear, kind), labels=None, label_names=None)
