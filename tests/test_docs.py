@@ -39,11 +39,8 @@ def snippets(text: str, language: str) -> list[str]:
 def test_readme_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
-    blocks = snippets(README, "python")
-    assert len(blocks) == 2
-    names: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
+    (block,) = snippets(README, "python")
+    exec(compile(block, "README.md", "exec"), {})
 
 
 @pytest.mark.usefixtures("few_settings", "few_digits", "coarse_pictures")
@@ -298,7 +295,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_recipes_and_settings_in_the_docs_exist(page: Path) -> None:
     text = page.read_text()
-    assert set(re.findall(r"--recipe ([\w-]+)", text)) <= {*RECIPES, "bytes"}
+    assert set(re.findall(r"--recipe ([\w-]+)", text)) <= {*RECIPES, "bytes", "columns"}
     for name, changes in re.findall(r'narrows\.recipe\("([\w-]+)"([^)]*)\)', text):
         settings = dict(re.findall(r"(\w+)=([^,\s]+)", changes))
         RECIPES[name]().set_params(**{key: json.loads(value) for key, value in settings.items()})

@@ -85,8 +85,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }
     cells = results["cells"]
     names = CHOSEN_ON if args.chosen else (*CHOSEN_ON, *HELD_OUT)
-    for name in names:
-        for seed in range(args.seeds):
+    for seed in range(args.seeds):
+        for name in names:
             table = open_table(DATA / "adbench", name, seed=seed, most=args.most)
             train, test, y = split(table, seed, one_class=args.one_class)
             for method in args.methods:
