@@ -114,7 +114,7 @@ def _without_artefacts(model: FittedModel, wanted: Container[str]) -> FittedMode
     wanted : container of str
         The names of the artefacts that are measured after the training.
     """
-    for name in Artefact.registry:
-        if name in model.measured_with or not model.has(name):
+    for name, kind in Artefact.registry.items():
+        if name in model.measured_with or (kind.applies(model) and not model.has(name)):
             model = model.without_artefact(name, _LATER if name in wanted else NOT_ASKED_FOR)
     return model

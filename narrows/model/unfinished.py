@@ -133,7 +133,8 @@ def _with_histories(
     model: FittedModel, histories: Sequence[Sequence[Epoch]], names: Sequence[str], main: int, *, keeps_best: bool
 ) -> FittedModel:
     """Return a model with the histories of its stages, without artefacts."""
-    missing = [name for name in Artefact.registry if model.kind == "autoencoder" and not model.has(name)]
+    kinds = Artefact.registry.items() if model.kind == "autoencoder" else ()
+    missing = [name for name, kind in kinds if kind.applies(model) and not model.has(name)]
     return replace(
         model,
         chain=model.chain.eval(),

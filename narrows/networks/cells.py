@@ -67,7 +67,7 @@ class CellInput(nn.Module):
         x = x.flatten(1)
         there = ~is_absent(x)
         known = torch.where(there, x, 0.0)
-        parts = [torch.asinh(known[:, self.numbers]), there[:, self.numbers].to(x.dtype)]
+        parts = [torch.asinh(known[:, self.numbers]), there[:, self.numbers].to(x.dtype)] if self.numbers else []
         for column, k in self.one_hot:
             parts.append(functional.one_hot(_numbers(known[:, column], k), k) * there[:, column, None].to(x.dtype))
         for (column, k), vectors in zip(self.embedded, self.weights, strict=True):

@@ -190,8 +190,8 @@ def test_the_documents_that_recipes_reproduce_are_explained(narrows):
 
 def test_recipes_are_listed_by_name_with_a_line_each(narrows):
     lines = narrows("recipes").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == [*RECIPES, "bytes"]
-    assert list(narrows.json("recipes")["recipes"]) == [*RECIPES, "bytes"]
+    assert [line.split()[0] for line in lines] == [*RECIPES, "bytes", "columns"]
+    assert list(narrows.json("recipes")["recipes"]) == [*RECIPES, "bytes", "columns"]
 
 
 def test_a_recipe_is_shown_with_its_settings(narrows):

@@ -9,9 +9,9 @@ from torch import nn
 
 from narrows.bottlenecks import Bottleneck, Gaussian, Plain, VectorQuantised
 from narrows.chain import Chain, Parts
-from narrows.corruptions import Corruption, Masking
+from narrows.corruptions import Cells, Corruption, Masking
 from narrows.estimators.label_training import LabelLearner
-from narrows.likelihoods import Bernoulli, Categorical, ConstrainedNormal, Likelihood
+from narrows.likelihoods import Bernoulli, Categorical, Columns, ConstrainedNormal, Likelihood
 from narrows.lossless import CausalNetwork
 from narrows.networks import Dense, Network
 from narrows.penalties import MMD, KLSparsity, Neighbours, Penalty
@@ -35,6 +35,8 @@ def make(part=None, **others):
     parts = {"network": Dense(widths=(9,), code_activation="sigmoid"), "bottleneck": Plain(), "likelihood": Bernoulli()}
     if part is not None:
         parts[{"penalty": "penalties"}.get(part.axis, part.axis)] = (part,) if part.axis == "penalty" else part
+    if isinstance(part, Cells):
+        parts["likelihood"] = Columns()
     chain = Chain(Parts(4, **{**parts, **others}), SHAPE, X.dtype, torch.Generator().manual_seed(0))
     return chain.double()
 
