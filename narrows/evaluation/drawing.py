@@ -27,7 +27,10 @@ from narrows.data.text.texts import decoded
 from narrows.errors import InvalidParameterError
 from narrows.estimators.checks import check_model, records_for
 from narrows.evaluation.denoising import psnr_db_of_records
+from narrows.evaluation.map_drawing import draw_record_map
+from narrows.evaluation.table_drawing import draw_masked_rows, draw_restored_rows
 from narrows.records import ImageLayout
+from narrows.uses import map_records
 from narrows.uses.projections import project
 
 if TYPE_CHECKING:
@@ -75,6 +78,8 @@ def draw_reconstructions(model: Autoencoder, data: Data, *, n: int = 10) -> Figu
         If the records have another shape than the model's.
     """
     some = records_for(model, data, "draw_reconstructions").limit(n).alone
+    if model.record_ == "columns":
+        return draw_restored_rows(model, some.values)
     restored = model.reconstruct(some, dtype=model.dtype_)
     return pictures.reconstructions(drawable(model, some.values), drawable(model, restored), n=n)
 
@@ -105,6 +110,8 @@ def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state:
         If the records have another shape than the model's.
     """
     some = records_for(model, data, "draw_denoising").limit(n).alone
+    if model.record_ == "columns":
+        return draw_masked_rows(model, some.values, random_state)
     noisy = model.corrupt(some, random_state=random_state)
     restored = model.reconstruct(noisy, some.named_labels, dtype=model.dtype_)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
@@ -180,6 +187,8 @@ def draw_filters(
         return pictures.filters(weights, shape=shape, tile=tile, spacing=spacing)
     if weights.ndim == 3:  # kernels of a convolution along time
         weights = weights.reshape(len(weights), -1)
+    if model.record_ == "columns":
+        raise InvalidParameterError("Filters of a model of a table have no picture: its inputs are cells, not pixels.")
     if model.record_ in {"series", "vector"}:
         if model.record_ == "series" and weights.shape[1] == math.prod(model.shape_):
             weights = _channel_by_channel(weights.reshape(-1, *model.shape_))
@@ -231,6 +240,8 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
         If the records have another shape than the model's.
     """
     source = records_for(model, data, "draw_map")
+    if model.record_ == "columns":
+        return draw_record_map(map_records(model, source))
     n_latent, pca = model.n_latent_, model.pca_
     if n_latent < 2 or (pca is not None and len(pca.components) < 2):
         raise InvalidParameterError(

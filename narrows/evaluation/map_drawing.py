@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from narrows import pictures
 from narrows.data.text.texts import decoded
 from narrows.pictures.map_page import PageView, map_page
@@ -39,7 +41,10 @@ def draw_record_map(found: RecordMap, *, colour: str | None = None) -> Figure:
         If there is no such column.
     """
     shown = {view.title: view.points for view in found.views}
-    return pictures.maps(shown, found.column(colour), texts=_texts(found))
+    labels = found.column(colour)
+    if labels is not None and labels.dtype.kind == "f":
+        labels = np.ma.masked_invalid(labels)  # missing cells of a table
+    return pictures.maps(shown, labels, texts=_texts(found))
 
 
 def record_map_page(found: RecordMap, *, colour: str | None = None, title: str | None = None) -> str:
@@ -82,6 +87,7 @@ def record_map_page(found: RecordMap, *, colour: str | None = None, title: str |
         values=None if texts is not None else source.values,
         texts=texts,
         value_names=source.columns,
+        words=found.words,
         names=source.files,
         column=colour or ("label" if "label" in found.columns else None),
     )

@@ -11,6 +11,7 @@ from narrows import pictures
 from narrows.archive import open_archive
 from narrows.errors import DataError
 from narrows.evaluation.drawing import drawable
+from narrows.evaluation.table_drawing import draw_alike_rows
 from narrows.model.inference import decode, project_codes
 from narrows.uses import SearchIndex
 from narrows.uses.search.results import Found
@@ -52,13 +53,21 @@ def draw_neighbours(index: SearchIndex, found: Found, queries: NDArray[Any] | No
     records = records.reshape(*rows.shape, *records.shape[1:])
     labels = [str(rank) for rank in range(1, rows.shape[1] + 1)]
     if queries is not None:
-        given = _without_gaps(np.asarray(queries[: len(rows)]))[:, None]
+        of_queries = np.asarray(queries[: len(rows)])
+        given = (of_queries if index.about.record == "columns" else _without_gaps(of_queries))[:, None]
         records = np.concatenate([given.astype(np.result_type(given, records)), records], axis=1)
         labels = ["query", *labels]
+    if index.about.record == "columns":
+        return _alike(index, records, labels)
     flat = records.reshape(-1, *records.shape[2:])
     if index.model is not None:
         flat = drawable(index.model, flat)
     return pictures.grid(flat, columns=len(labels), column_labels=labels)
+
+
+def _alike(index: SearchIndex, records: NDArray[Any], labels: list[str]) -> Figure:
+    """Return a picture of rows of a table (n, k, n_columns), each below its neighbours of one rank."""
+    return draw_alike_rows(index.needed_model(), {label: records[:, i] for i, label in enumerate(labels)})
 
 
 def _without_gaps(queries: NDArray[Any]) -> NDArray[Any]:

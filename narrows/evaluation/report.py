@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["report", "write_report"]
 
+_OF_COLUMNS = ("restored", "by PCA", "from others", "bits", "own bits", "bits from others")
+
 
 def report(
     *,
     title: str,
     summary: Mapping[str, str],
-    metrics: Mapping[str, float | None],
+    metrics: Mapping[str, Any],
     comparison: Sequence[Mapping[str, Any]] | None = None,
     pictures: Mapping[str, Figure] | None = None,
     history: Sequence[Mapping[str, Any]] | None = None,
@@ -79,7 +81,8 @@ def report(
     body = [
         pairs(summary),
         section("Model", boxes(list(chain or []))),
-        section("Measured", _metrics(metrics)),
+        section("Measured", _metrics({name: value for name, value in metrics.items() if name != "columns"})),
+        section("Columns", _columns(metrics.get("columns") or ())),
         section("Compared", *_comparison(comparison or [])),
         section("Pictures", *drawn),
         section("Training", *training),
@@ -117,6 +120,21 @@ def write_report(path: str | os.PathLike[str], html: str, *, force: bool = False
         file.write(html.encode("utf-8"))
 
     return write_atomically(path, write, force=force)
+
+
+def _columns(columns: Any) -> str:
+    """Return a line for each column of a table; nothing for other records."""
+    if not columns:
+        return ""
+    head = [("column", ""), ("kind", ""), *((name, "number") for name in _OF_COLUMNS)]
+    lines = []
+    for one in columns:
+        name = "right" if "right" in one else "mean_error"
+        compared = (one[f"{before}{name}{after}"] for before, after in (("", ""), ("pca_", ""), ("", "_from_others")))
+        texts = ["–" if x is None else f"{x:.1%}" if name == "right" else f"±{number(x)}" for x in compared]
+        texts += [number(one[bits]) for bits in ("bits", "own_bits", "bits_from_others")]
+        lines.append([cell(one["name"], "key"), cell(one["kind"]), *(cell(text, "number") for text in texts)])
+    return table(head, lines)
 
 
 def _metrics(metrics: Mapping[str, float | None]) -> str:

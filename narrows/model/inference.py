@@ -16,6 +16,7 @@ from narrows.chain import Chain
 from narrows.codec.dequantise import to_dtype
 from narrows.errors import InvalidParameterError
 from narrows.model.precision import in_float64
+from narrows.numerics.absent import is_absent
 from narrows.numerics.batches import Labelled, batch_size
 from narrows.numerics.eval_mode import in_eval_mode
 from narrows.numerics.randomness import Stream, generator
@@ -170,12 +171,12 @@ def reconstruct(
 
 
 def corrupt(chain: Chain, values: NDArray[Any], seed: int, *, dtype: np.dtype[Any] | None = None) -> NDArray[Any]:
-    """Return corrupted records (n, *shape), in the units of the data; missing values stay as they are."""
+    """Return corrupted records (n, *shape), in the data's units; missing values stay, cells taken away are NaN."""
     noise = noise_of(chain, seed)
 
     def damaged(batch: Tensor) -> Tensor:
         x, missing = chain.corrupt(chain.prepare(batch), noise), chain.missing_of(batch)
-        restored = chain.preprocessor.inverse(x.double())
+        restored = chain.preprocessor.inverse(x.double()).masked_fill(is_absent(x), math.nan)
         return restored if missing is None else torch.where(missing, batch.double(), restored)
 
     return mapped(damaged, chain, values, noise=noise, dtype=dtype)

@@ -46,7 +46,7 @@ def colour_by(labels: ArrayLike | None, names: Mapping[Any, str] | Sequence[str]
     Parameters
     ----------
     labels : array-like of shape (n,), optional
-        Numbers or strings.
+        Numbers or strings; a masked array of numbers where some are missing.
     names : dict or sequence, optional
         Names of the classes.
     n : int
@@ -68,10 +68,13 @@ def colour_by(labels: ArrayLike | None, names: Mapping[Any, str] | Sequence[str]
         raise DataError(f"The 'labels' of maps must be one for each record, shape ({n},). Got shape {values.shape}.")
     if len(values) != n:
         raise ShapeMismatchError(f"There must be as many labels as codes. Got {n} codes and {len(values)} labels.")
+    missing = np.ma.getmaskarray(np.ma.asarray(labels)) if isinstance(labels, np.ma.MaskedArray) else None
     if values.dtype.kind in "biuf":
-        finite("labels", values)
+        finite("labels", values if missing is None else values[~missing])
     else:
         values = values.astype(str)
+    if missing is not None and missing.any():
+        return _with_missing(values, missing, names)
     distinct, index, counts = np.unique(values, return_inverse=True, return_counts=True)
     is_number = values.dtype.kind in "iuf"
     if is_number and (len(distinct) > _MOST_CLASSES or np.any(distinct != np.floor(distinct))):
@@ -86,6 +89,24 @@ def colour_by(labels: ArrayLike | None, names: Mapping[Any, str] | Sequence[str]
     if len(kept) < len(distinct):
         classes[f"other ({len(distinct) - len(kept)})"] = FAINT
     index = place[index]
+    return Colouring(scatter={"c": np.array(list(classes.values()))[index]}, classes=classes, index=index)
+
+
+def _with_missing(
+    values: NDArray[Any], missing: NDArray[np.bool_], names: Mapping[Any, str] | Sequence[str] | None
+) -> Colouring:
+    """Return the colours of numbers of which some are missing: these are pale, or a pale class."""
+    known = colour_by(values[~missing], names, n=int((~missing).sum()))
+    if known.is_scale or missing.all():
+        from matplotlib import colormaps
+
+        pale = colormaps["viridis"].with_extremes(bad=FAINT)
+        return Colouring(
+            scatter={"c": np.where(missing, np.nan, values), "cmap": pale, "plotnonfinite": True}, is_scale=True
+        )
+    classes = {**known.classes, "missing": FAINT}
+    index = np.full(len(values), len(known.classes), dtype=np.intp)
+    index[~missing] = known.index
     return Colouring(scatter={"c": np.array(list(classes.values()))[index]}, classes=classes, index=index)
 
 

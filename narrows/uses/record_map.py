@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from narrows.data import Source
+from narrows.data.tables.restored import words_of
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.checks import records_for
+from narrows.model.artefacts import ColumnBaselines
 from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.model.search_codes import code_numbers
 from narrows.numerics.neighbourhoods import neighbour_accuracy, trustworthiness
 from narrows.parts.options import Choice, check
+from narrows.records import Columns, Field
 from narrows.uses.projections import PROJECTIONS, project
 from narrows.uses.search.models import metric_of
 
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["MapView", "RecordMap", "map_records"]
 
 _FEWEST = 3
+_MISSING = "missing"
+_DAYS, _PER_DAY = 365.2425, 86_400.0  # of a year, and seconds
 _TITLES = {"pca": "PCA", "umap": "UMAP", "tsne": "t-SNE"}
 
 
@@ -73,6 +79,7 @@ class RecordMap:
     codes: NDArray[Any]
     views: tuple[MapView, ...]
     columns: dict[str, NDArray[Any]]
+    words: dict[str, NDArray[Any]] = dataclass_field(default_factory=dict)
 
     def column(self, name: str | None) -> NDArray[Any] | None:
         """Return a column by its name; for None the label, or None if there are no labels.
@@ -139,17 +146,22 @@ def map_records(model: Autoencoder, data: Data, *, by: str = "pca", random_state
         raise DataError(f"A map needs at least {_FEWEST} records. {source.name} has {n}.")
     codes, layouts = _layouts(model, source, by, random_state)
     labels, is_text = _classes(source), model.record_ == "text"
-    is_finite = source.dtype.kind != "f" or bool(np.isfinite(source.values).all())
+    base = model.model_.measured(ColumnBaselines.name) if model.record_ == "columns" else None
+    values = source.values
+    if isinstance(base, ColumnBaselines):
+        values = base.centred(model.chain_, np.asarray(values, np.float64)).astype(np.float32)
+        layouts["PCA of the columns"] = _first_two(values @ base.components[:2].T)
+    is_finite = values.dtype.kind != "f" or bool(np.isfinite(values).all())
     views = tuple(
         MapView(
             title,
             points,
             None if labels is None else neighbour_accuracy(points, labels),
-            None if is_text or not is_finite else trustworthiness(source.values, points),
+            None if is_text or not is_finite else trustworthiness(values, points),
         )
         for title, points in layouts.items()
     )
-    return RecordMap(source, model.record_, codes, views, _columns(model, source))
+    return RecordMap(source, model.record_, codes, views, _columns(model, source), _words(model, source))
 
 
 def _layouts(
@@ -179,7 +191,7 @@ def _layouts(
         raise InvalidParameterError(
             f"A map of text needs texts of at most {source.shape[0]:,} bytes, the length of the model's records."
         )
-    if model.record_ == "text":
+    if model.record_ in {"columns", "text"}:
         return codes, layouts
     title = "PCA"
     if pca is None or len(pca.components) < 2:
@@ -187,8 +199,13 @@ def _layouts(
         pca = PrincipalComponents.fit(source.values, 2, 0, fill_value=fill_value)
     elif len(pca.components) > 2:
         title = f"PCA, the first 2 of {len(pca.components)} components"
-    points = pca.encode(source.values)[:, :2].astype(np.float64)
-    return codes, {**layouts, title: np.pad(points, ((0, 0), (0, 2 - points.shape[1])))}
+    return codes, {**layouts, title: _first_two(pca.encode(source.values))}
+
+
+def _first_two(points: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the first two of the numbers of points (n, d), with zeros if there is but one."""
+    two = points[:, :2].astype(np.float64)
+    return np.pad(two, ((0, 0), (0, 2 - two.shape[1])))
 
 
 def _weighted(model: Autoencoder, source: Source) -> NDArray[np.float32]:
@@ -210,12 +227,38 @@ def _columns(model: Autoencoder, source: Source) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {}
     if source.named_labels is not None:
         columns["label"] = source.named_labels
-    if source.columns is not None:
+    schema = model.model_.schema
+    if isinstance(schema, Columns):
+        columns |= {one.name: _cells(one, source.values[:, f]) for f, one in enumerate(schema.fields)}
+    elif source.columns is not None:
         columns |= {str(name): source.values[:, i] for i, name in enumerate(source.columns)}
     if source.text is not None:
         columns["length"] = source.text.texts.lengths
-    if model.record_ != "text":
+    if model.record_ not in {"columns", "text"}:
         errors = model.reconstruction_error(source, source.labels if model.conditional else None)
         columns["squared error"] = np.nan_to_num(np.asarray(errors, np.float64))
     columns["index"] = np.arange(len(source))
     return columns
+
+
+def _cells(field: Field, values: NDArray[Any]) -> NDArray[Any]:
+    """Return a column of a table as words of categories, or as numbers, NaN for missing ones; dates are in years."""
+    numbers = np.asarray(values, np.float64)
+    if field.n_categories:
+        return np.array([_MISSING if word is None else word for word in words_of(field, numbers)])
+    if field.kind in {"date", "datetime"}:
+        return 1970 + numbers / (_DAYS if field.kind == "date" else _DAYS * _PER_DAY)
+    return numbers
+
+
+def _words(model: Autoencoder, source: Source) -> dict[str, NDArray[Any]]:
+    """Return the columns of a table that are shown as words: categories, dates and times."""
+    schema = model.model_.schema
+    if not isinstance(schema, Columns):
+        return {}
+    kept = {
+        one.name: words_of(one, np.asarray(source.values[:, f], np.float64))
+        for f, one in enumerate(schema.fields)
+        if one.kind not in {"integer", "decimal", "float"}
+    }
+    return {name: np.array([_MISSING if word is None else word for word in words]) for name, words in kept.items()}

@@ -250,3 +250,48 @@ def test_the_baselines_of_columns_survive_the_file(model, folder):
     assert type(found).from_file({}, {}, model.model_) is None
     with pytest.raises(ValueError, match="do not fit"):
         type(found).from_file({**found.to_tensors(), "table.mean": np.zeros(1)}, {}, model.model_)
+
+
+def test_pictures_show_cells_and_mark_those_that_differ(model, folder, narrows_call, tmp_path):
+    from narrows.evaluation.drawing import draw_denoising, draw_reconstructions
+
+    given = table(4, seed=6)
+    restored = model.reconstruct(given)
+    for draw in (draw_reconstructions, draw_denoising):
+        figure = draw(model, given, n=4)
+        shown = {one.get_text() for one in figure.texts}
+        assert {
+            "country",
+            "is new",
+            "original",
+            "restored",
+            "was missing" if draw is draw_denoising else "country",
+        } <= shown
+        assert set(given["country"]) <= shown
+    marked = len(draw_reconstructions(model, given.drop(columns="id"), n=4).axes[0].patches)
+    differ = (restored.drop(columns="id") != given.drop(columns="id")) & given.drop(columns="id").notna()
+    assert marked >= int(differ.to_numpy().sum())
+    path, test = folder / "m.safetensors", folder / "test.csv"
+    narrows_call("picture", test, "-m", path, "-o", tmp_path / "report.html")
+    assert "own bits" in (tmp_path / "report.html").read_text()
+    narrows_call("index", test, "-m", path, "-o", tmp_path / "i.narrows-index")
+    narrows_call(
+        "search", f"{test}#0", "-i", tmp_path / "i.narrows-index", "-m", path, "-o", tmp_path / "s.png", "-k", 2
+    )
+    assert (tmp_path / "s.png").stat().st_size > 1000
+
+
+def test_a_map_has_colours_for_all_columns_and_missing_cells(model, folder):
+    from narrows.evaluation.map_drawing import draw_record_map, record_map_page
+    from narrows.uses import map_records
+
+    found = map_records(model, model.records_of(folder / "test.csv").limit(60))
+    assert {"country", "price", "since", "sold"} <= set(found.columns)
+    assert set(found.columns["country"]) == {"Chile", "Nepal", "Peru"}
+    assert 1964 < found.columns["since"].min() < 1966
+    assert all(0 < view.trustworthiness <= 1 for view in found.views)
+    for colour in ("country", "sold"):
+        labels = [one.get_text() for one in draw_record_map(found, colour=colour).legends[0].get_texts()]
+        assert ("Peru" in labels) if colour == "country" else ("missing" in labels)
+    page = record_map_page(found, colour="country")
+    assert '"Nepal"' in page

@@ -114,13 +114,17 @@ class ColumnBaselines(Artefact, name="columns", title="baselines of columns"):
 
     def restored(self, chain: Chain, values: Floats) -> Floats:
         """Return rows (n, n_columns) after PCA: the squashed numbers, and the categories of the largest features."""
-        centred = np.nan_to_num((features(chain, values) - self.mean) / self.scale)
+        centred = self.centred(chain, values)
         x = (centred @ self.components.T @ self.components) * self.scale + self.mean
         made, at = np.empty(values.shape), 0
         for f, k in enumerate(chain.likelihood.columns or ()):
             made[:, f] = x[:, at : at + k].argmax(1) if k else np.sinh(np.clip(x[:, at], -80, 80))
             at += k or 1
         return _from_units(chain, made)
+
+    def centred(self, chain: Chain, values: Floats) -> Floats:
+        """Return the features (n, d) of rows (n, n_columns), centred; 0 for missing cells."""
+        return np.nan_to_num((features(chain, values) - self.mean) / self.scale)
 
     def n_known_rows(self, values: Floats) -> int:
         """Return how many rows (n, n_columns) are training rows, by their digests."""

@@ -56,6 +56,7 @@ def map_page(
     values: NDArray[Any] | None = None,
     texts: Sequence[str] | None = None,
     value_names: Sequence[str] | None = None,
+    words: Mapping[str, NDArray[Any]] | None = None,
     names: Sequence[str] | None = None,
     column: str | None = None,
 ) -> str:
@@ -79,6 +80,8 @@ def map_page(
         The texts.
     value_names : sequence of str, optional
         The names of the values of a vector.
+    words : mapping of str to ndarray of shape (n,), optional
+        Words that are shown in the place of values of some names.
     names : sequence of str, optional
         The name of each record.
     column : str, optional
@@ -99,7 +102,8 @@ def map_page(
     payload.facts["column"] = -1 if column is None else list(shown).index(column)
     payload.facts["codeLength"] = _add_codes(payload, codes[order])
     payload.facts["names"] = None if names is None else [names[i] for i in order]
-    _add_records(payload, order, record=record, values=values, texts=texts, value_names=value_names)
+    some = {name: of_column[order] for name, of_column in (words or {}).items()}
+    _add_records(payload, order, record=record, values=values, texts=texts, value_names=value_names, words=some)
     script = "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -144,12 +148,12 @@ def _scale() -> list[str]:
 
 def _column(payload: Payload, i: int, name: str, values: NDArray[Any], order: NDArray[np.intp]) -> dict[str, Any]:
     """Add a column: classes as bytes, or numbers."""
-    colouring = colour_by(np.nan_to_num(values) if values.dtype.kind == "f" else values, None, n=len(values))
+    colouring = colour_by(np.ma.masked_invalid(values) if values.dtype.kind == "f" else values, None, n=len(values))
     if colouring.classes:
         blob = payload.add(f"column-{i}", colouring.index[order].astype(np.uint8))
         return {"name": name, "blob": blob, "classes": [*colouring.classes], "colours": [*colouring.classes.values()]}
     numbers = values.astype(np.float32)
-    low, high = (float(end) for end in np.nanpercentile(numbers, _RANGE))
+    low, high = (float(end) for end in np.nanpercentile(numbers, _RANGE))  # missing ones have a colour of their own
     return {"name": name, "blob": payload.add(f"column-{i}", numbers[order]), "low": low, "high": high}
 
 
@@ -172,19 +176,20 @@ def _add_records(
     values: NDArray[Any] | None,
     texts: Sequence[str] | None,
     value_names: Sequence[str] | None,
+    words: Mapping[str, NDArray[Any]],
 ) -> None:
     if texts is not None:
         add_texts(payload, [texts[i] for i in order])
         return
     assert values is not None
+    flat = np.asarray(values)[order].reshape(len(order), -1)
+    if record not in {"image", "series"} and (value_names is not None or flat.shape[1] <= _LONGEST_ROW):
+        add_rows(payload, flat, value_names or [str(i) for i in range(flat.shape[1])], words)
+        return
     ordered = np.nan_to_num(np.asarray(values)[order]) if values.dtype.kind == "f" else np.asarray(values)[order]
     if record == "image":
         add_images(payload, ordered)
     elif record == "series":
         add_lines(payload, ordered)
     else:
-        flat = ordered.reshape(len(ordered), -1)
-        if value_names is None and flat.shape[1] > _LONGEST_ROW:
-            add_lines(payload, flat)
-        else:
-            add_rows(payload, flat, value_names or [str(i) for i in range(flat.shape[1])])
+        add_lines(payload, ordered.reshape(len(ordered), -1))

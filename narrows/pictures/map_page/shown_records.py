@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,8 +51,20 @@ def add_texts(payload: Payload, texts: Sequence[str]) -> None:
     payload.facts["record"] = {"kind": "text", "texts": [text[:_LONGEST_TEXT] for text in texts]}
 
 
-def add_rows(payload: Payload, values: NDArray[Any], names: Sequence[str]) -> None:
-    """Add rows (n, d) of a table with the names of the columns: up to the first 40 columns."""
+def add_rows(
+    payload: Payload, values: NDArray[Any], names: Sequence[str], words: Mapping[str, NDArray[Any]] | None = None
+) -> None:
+    """Add rows (n, d) of a table with the names of the columns: up to the first 40 columns.
+
+    The cells of some columns are ``words`` (n,) instead of numbers.
+    """
     n_columns = max(1, min(values.shape[1], _MOST_COLUMNS, _MOST_ROW_VALUES // len(values)))
-    payload.add("records", values[:, :n_columns].astype(np.float32))
-    payload.facts["record"] = {"kind": "row", "names": list(names[:n_columns])}
+    shown, listed = values[:, :n_columns].astype(np.float32), list(names[:n_columns])
+    entries: list[list[str] | None] = [None] * n_columns
+    for name, of_column in (words or {}).items():
+        if name in listed:
+            different, index = np.unique(of_column, return_inverse=True)
+            entries[listed.index(name)] = [str(word) for word in different]
+            shown[:, listed.index(name)] = index
+    payload.add("records", shown)
+    payload.facts["record"] = {"kind": "row", "names": listed, "words": entries}

@@ -6,7 +6,10 @@ function rgbOf(hex) {
 
 const scaleColours = facts.scale.map(rgbOf);
 
+const missing = rgbOf("#dde1e7");
+
 function scaleColour(share) {
+  if (!Number.isFinite(share)) return missing;
   const place = clamp(share, 0, 1) * (scaleColours.length - 1);
   const low = Math.min(Math.floor(place), scaleColours.length - 2);
   return scaleColours[low].map((value, c) => value + (scaleColours[low + 1][c] - value) * (place - low));

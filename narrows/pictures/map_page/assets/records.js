@@ -29,9 +29,10 @@ const recordViews = {
   },
 
   row(slot) {
-    const { names } = facts.record;
+    const { names, words } = facts.record;
     const values = lines();
-    return list(names.map((name, i) => [name, rounded(values[slot * names.length + i])]));
+    const shown = (value, i) => (words[i] ? words[i][value] : rounded(value));
+    return list(names.map((name, i) => [name, shown(values[slot * names.length + i], i)]));
   },
 };
 
