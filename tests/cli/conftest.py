@@ -98,6 +98,15 @@ def small_demo(monkeypatch):
     recipe, n_digits = narrows.recipe, {"digits:train": 100, "digits:test": 3}
     monkeypatch.setattr(narrows, "recipe", lambda name, **changes: recipe(name, **changes | {"training__epochs": 1}))
     monkeypatch.setattr("narrows.cli.demo.open_data", lambda name, quiet: open_data(name, limit=n_digits[name]))
+    quick_detector(monkeypatch)
+
+
+def quick_detector(monkeypatch):
+    """Let ``narrows demo`` train its detector of outliers for an epoch."""
+    import narrows
+
+    kind, settings = narrows.AutoencoderOutlier, {"training": narrows.Training(epochs=1), "random_state": 0}
+    monkeypatch.setattr(narrows, "AutoencoderOutlier", lambda **_: kind(**settings))
 
 
 @pytest.fixture(autouse=True)

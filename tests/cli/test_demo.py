@@ -25,6 +25,8 @@ from narrows.errors import ArchiveError
 def short_training(monkeypatch):
     recipe = package.recipe
     monkeypatch.setattr(package, "recipe", lambda name, **changes: recipe(name, training__epochs=3, **changes))
+    kind, settings = package.AutoencoderOutlier, {"training": package.Training(epochs=2), "random_state": 0}
+    monkeypatch.setattr(package, "AutoencoderOutlier", lambda **_: kind(**settings))
 
 
 @pytest.mark.usefixtures("short_training", "few_digits", "fine_pictures")

@@ -15,7 +15,7 @@ EVIL = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 VARIATIONAL = (-104.2, 79.5, 24.7, 99.1, 0.1824, 21)
 TEXTS = (48_213, 0.993, 0.912, 1.874, 31.5)
 CODEBOOK = (88.5, 126)
-USUAL = (10_000, 1_234, 3.0042, 2.5, 0.003832, 24.1667, 0.08251, None, 97.5, 13.87, 10.5, 12.25, 0.0134)
+USUAL = (10_000, 1_234, 3.0042, 2.5, 0.003832, 24.1667, 0.08251, None, 97.5, 140.7, 163.2, 13.87, 10.5, 12.25, 0.0134)
 ALL_METRICS = dict(zip(METRICS, (*USUAL, *VARIATIONAL, *TEXTS, *CODEBOOK), strict=True))
 
 
@@ -85,6 +85,8 @@ def test_every_metric_has_its_value_unit_and_meaning(html):
         "cross_entropy_per_value": "0.08251 nats",
         "nats_per_record": "–",
         "median_nats_per_record": "97.5 nats",
+        "bits_per_record": "140.7 bits",
+        "own_bits_per_record": "163.2 bits",
         "pca_sse_per_record": "13.87",
         "preprocessed_sse_per_record": "10.5",
         "pca_preprocessed_sse_per_record": "12.25",

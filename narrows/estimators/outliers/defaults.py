@@ -13,6 +13,7 @@ from narrows.training import Training
 __all__ = ["default_autoencoder"]
 
 _STEPS, _BATCH = 1000, 128
+_TEXT_STEPS, _TEXT_BATCH = 300, 32  # a step of a recurrent network takes many times as long
 _WIDTHS, _MOST_LATENT = (192, 192), 128
 _MOST_DENSE = 16_384  # values of a record
 
@@ -21,11 +22,12 @@ def default_autoencoder(kind: str, shape: tuple[int, ...], n_records: int) -> Au
     """Return an unfitted denoising autoencoder, whose noise has any strength up to twice the deviation of the values.
 
     Training data without labels contain outliers. Strong noise keeps the network from learning them one by one. It is
-    trained for about a thousand steps. Rows of typed columns learn to restore cells that are masked, and texts have no
+    trained for about a thousand steps, for texts 300. Rows of typed columns learn to restore cells that are masked, and texts have no
     noise.
     """
-    epochs = -(-_STEPS // -(-n_records // _BATCH))
-    training = Training(epochs=epochs, batch_size=_BATCH, validation=0.0)
+    steps, batch = (_TEXT_STEPS, _TEXT_BATCH) if kind == "text" else (_STEPS, _BATCH)
+    epochs = -(-steps // -(-n_records // batch))
+    training = Training(epochs=epochs, batch_size=batch, validation=0.0)
     if kind == "text":
         return Autoencoder(record="text", training=training)
     if kind == "columns":

@@ -22,6 +22,7 @@ def n_estimates(monkeypatch):
     return counted
 
 
+@pytest.mark.slow
 def test_twice_the_columns_take_twice_the_estimates(n_estimates):
     values = np.random.default_rng(0).integers(0, 1000, (8, 140))
     assert n_estimates(values) < 2.2 * n_estimates(values[:, :70])
