@@ -67,8 +67,14 @@ def decoded(model, records, quality):
 # There and back
 
 
-@pytest.mark.parametrize("embed", [False, True])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("name", "embed"),
+    [
+        *((name, False) for name in MODELS),
+        ("codec_model", True),
+        *(pytest.param(name, True, marks=pytest.mark.slow) for name in MODELS[1:]),
+    ],
+)
 def test_what_comes_back_is_what_the_codec_decodes(request, data, path, name, embed):
     model, records = request.getfixturevalue(name), data[name]
     summary = narrows.compress(records, path, model=model, embed_model=embed)

@@ -231,7 +231,7 @@ def test_symbols_are_the_nearest_steps_and_never_anything_else():
 OF_NUMBERS = [name for name in RECIPES if name not in {"text", "table"} and not RECIPES[name]().conditional]
 
 
-QUICK = {"auto", "codec", "lossless", "vae", "vq-vae", "conv", "series", "sda"} & set(OF_NUMBERS)
+QUICK = {"auto", "codec", "vae", "vq-vae", "conv"} & set(OF_NUMBERS)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,10 @@ def make(device="cuda", **params):
     return Autoencoder(2, **{**usual, **params})
 
 
-@pytest.mark.parametrize("case", CASES)
+_FEW = [name if i % 2 == 0 else pytest.param(name, marks=pytest.mark.slow) for i, name in enumerate(CASES)]
+
+
+@pytest.mark.parametrize("case", _FEW)
 def test_a_model_is_trained_there_and_used_on_the_cpu(case, monkeypatch):
     x, params = CASES[case]
     look = Look(monkeypatch)

@@ -22,8 +22,8 @@ def default_autoencoder(kind: str, shape: tuple[int, ...], n_records: int) -> Au
     """Return an unfitted denoising autoencoder, whose noise has any strength up to twice the deviation of the values.
 
     Training data without labels contain outliers. Strong noise keeps the network from learning them one by one. It is
-    trained for about a thousand steps, for texts 300. Rows of typed columns learn to restore cells that are masked, and texts have no
-    noise.
+    trained for about a thousand steps, for texts 300. Rows of typed columns learn to restore cells that are masked, and
+    texts have no noise.
     """
     steps, batch = (_TEXT_STEPS, _TEXT_BATCH) if kind == "text" else (_STEPS, _BATCH)
     epochs = -(-steps // -(-n_records // batch))

@@ -88,7 +88,7 @@ def test_levels_of_constant_images_are_found():
 
 
 def test_without_a_weight_each_pixel_becomes_the_nearest_level(network):
-    records = images(5, 3)
+    records = images(2, 3)
     nearest = np.abs(records[..., None].astype(int) - network.levels).min(-1)
     np.testing.assert_array_equal(np.abs(records.astype(int) - rounded(records, network, 0.0)), nearest)
 
