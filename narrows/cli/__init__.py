@@ -29,6 +29,8 @@ VERBS = {
     "outliers": ("narrows.cli.outliers", "Score each step of a series by how odd it is."),
     "generate": ("narrows.cli.generate", "Make new records: samples, interpolations, manifolds, traversals."),
     "compress": ("narrows.cli.compress", "Compress data into a small archive, at a quality that you choose."),
+    "plan": ("narrows.cli.plan", "Fix what is global of an archive that several processes write."),
+    "merge": ("narrows.cli.merge", "Join the parts of an archive that several processes wrote."),
     "restore": ("narrows.cli.restore", "Restore the records of an archive, or some of them."),
     "list": ("narrows.cli.list", "List the records of an archive, with their names."),
     "verify": ("narrows.cli.archive", "Check that an archive is intact."),
