@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import inverse_activation
+from narrows.networks.convolutions import Convolution, TransposedConvolution
 from narrows.networks.images import FromChannelsFirst, mean_by_channel
 from narrows.networks.initialisation import undrawn
 from narrows.networks.modules import Decoder, Sizes
@@ -55,7 +56,7 @@ def map_shape(n_channels: int, grid: Size, n_latent: int | None) -> tuple[int, .
 
 def convolution(n_in: int, n_out: int, kernel: int, stride: int = 1) -> nn.Module:
     """Return a convolution that divides height and width by ``stride``, rounded up; its weights are not drawn."""
-    return undrawn(nn.Conv2d, n_in, n_out, kernel, stride=stride, padding=kernel // 2)
+    return undrawn(Convolution, n_in, n_out, kernel, stride=stride, padding=kernel // 2)
 
 
 def transposed_convolution(
@@ -65,7 +66,7 @@ def transposed_convolution(
     padding = kernel // 2
     reached = [(size - 1) * stride - 2 * padding + kernel for size in grid]
     extra = tuple(size - at for size, at in zip(back_to, reached, strict=True))
-    return undrawn(nn.ConvTranspose2d, n_in, n_out, kernel, stride=stride, padding=padding, output_padding=extra)
+    return undrawn(TransposedConvolution, n_in, n_out, kernel, stride=stride, padding=padding, output_padding=extra)
 
 
 class ImageDecoder(Decoder):

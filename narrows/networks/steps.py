@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import inverse_activation
+from narrows.networks.convolutions import Convolution, TransposedConvolution
 from narrows.networks.images import FromChannelsFirst, Reshape, mean_by_channel
 from narrows.networks.initialisation import undrawn
 from narrows.networks.modules import Decoder, Sizes
@@ -76,7 +77,7 @@ def n_steps_after(n_steps: int, n_stages: int, stride: int) -> list[int]:
 def along_time(n_in: int, n_out: int, kernel: int, *, stride: int = 1, dilation: int = 1) -> nn.Module:
     """Return a convolution along time that divides the steps by ``stride``, rounded up; its weights are not drawn."""
     padding = (0, dilation * (kernel // 2))
-    return undrawn(nn.Conv2d, n_in, n_out, (1, kernel), stride=(1, stride), padding=padding, dilation=(1, dilation))
+    return undrawn(Convolution, n_in, n_out, (1, kernel), stride=(1, stride), padding=padding, dilation=(1, dilation))
 
 
 def transposed_along_time(n_in: int, n_out: int, steps: int, back_to: int, *, kernel: int, stride: int) -> nn.Module:
@@ -84,7 +85,7 @@ def transposed_along_time(n_in: int, n_out: int, steps: int, back_to: int, *, ke
     padding = kernel // 2
     extra = back_to - ((steps - 1) * stride - 2 * padding + kernel)
     return undrawn(
-        nn.ConvTranspose2d,
+        TransposedConvolution,
         n_in,
         n_out,
         (1, kernel),
@@ -121,7 +122,7 @@ class Patches(nn.Module):
     def back(self, n_in: int, n_out: int) -> nn.Module:
         """Return the linear layer from a value for each patch to the steps, as a transposed convolution."""
         return undrawn(
-            nn.ConvTranspose2d,
+            TransposedConvolution,
             n_in,
             n_out,
             (1, self.length),

@@ -1,9 +1,9 @@
 """Chooses the number of shards of a batch by the work of a step alone, not by the machine or by time.
 
 The work of one forward pass is counted: floating-point operations of products, values that operators write, and calls
-of operators. Each further shard repeats the calls and the gradient of all weights, so small steps are not split. The
-costs below were measured: on one core of an AMD EPYC (AVX2) they predict the time of training steps of dense and
-convolutional networks within about a third (`bench/threads.py`).
+of operators that write values. Each further shard repeats the calls and the gradient of all weights, so small steps are
+not split. The costs below were measured: on one core of an AMD EPYC (AVX2) they predict the time of training steps of
+dense and convolutional networks within about a third (`bench/threads.py`).
 """
 
 from __future__ import annotations
@@ -67,12 +67,13 @@ class _Count(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = function(*args, **kwargs)
-        self.n_operators += 1
         formula = flop_registry.get(function.overloadpacket)
         if formula is not None:
             self.operations += _operations(formula, args, kwargs, result)
         read = {_storage(value) for value in _tensors(args)}
-        self.operations += sum(_VALUE * value.numel() for value in _tensors(result) if _storage(value) not in read)
+        written = [value for value in _tensors(result) if _storage(value) not in read]
+        self.operations += sum(_VALUE * value.numel() for value in written)
+        self.n_operators += bool(written) or function._schema.is_mutable  # a view of values costs next to nothing
         return result
 
 

@@ -55,9 +55,9 @@ def test_no_layer_but_the_last_works_at_full_size():
     for layer in layers(decoder, (nn.Conv2d, nn.ConvTranspose2d)):
         layer.register_forward_hook(lambda module, given, out: sizes.append((type(module).__name__, out.shape[1:])))
     decoder(torch.zeros(1, *z_shape))
-    plain = ("Conv2d", (6, 4, 6))
+    plain = ("Convolution", (6, 4, 6))
     assert [(kind, tuple(size)) for kind, size in sizes] == [
-        plain, plain, plain, ("ConvTranspose2d", (4, 8, 12)), ("ConvTranspose2d", (1, 16, 24)),
+        plain, plain, plain, ("TransposedConvolution", (4, 8, 12)), ("TransposedConvolution", (1, 16, 24)),
     ]  # fmt: skip
 
 
