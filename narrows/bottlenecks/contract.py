@@ -59,8 +59,11 @@ class BottleneckModule(nn.Module, ABC):
     couples_records : bool
         Whether, in training, the code or the cost of a record depends on the other records of its batch, or each batch
         changes the bottleneck. Such batches are not split into shards.
+    is_identity : bool
+        Whether the code is the encoder's output itself and costs nothing.
     """
 
+    is_identity: bool = False
     draws: bool = False
     normal_prior: bool = False
     rate_weight: float = 0.0

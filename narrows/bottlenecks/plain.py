@@ -21,5 +21,7 @@ class Plain(Bottleneck, name="plain"):
 
 
 class _PlainModule(BottleneckModule):
+    is_identity = True
+
     def forward(self, h: Tensor, generator: Noise | None = None) -> Code:
         return Code(z=h, cost=h.new_zeros(len(h)))

@@ -12,6 +12,7 @@ from narrows.parts.options import Boolean, option
 
 __all__ = ["Bernoulli"]
 
+_FACTORS = 16  # of a product of probabilities of at least ½, before its logarithm
 _MARGIN = 1e-3  # a mean is clipped to this distance from 0 and 1 before it is inverted
 
 
@@ -52,6 +53,20 @@ class _BernoulliModule(LikelihoodModule):
 
     def log_prob_of_values(self, parameters: Tensor, x: Tensor) -> Tensor:
         return -functional.binary_cross_entropy_with_logits(parameters, x, reduction="none")
+
+    @property
+    def has_gradient(self) -> bool:
+        return True
+
+    def loss_and_gradient(self, parameters: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        # −log p = max(a, 0) − x a − log s, where s = σ(|a|) = ½ + |σ(a) − ½|; few logarithms of products of s.
+        n = len(x)
+        loss = parameters.clamp_min(0).sum() - torch.dot(parameters.view(-1), x.reshape(-1))
+        p = parameters.sigmoid_()
+        larger = (p - 0.5).abs_().add_(0.5).view(-1)
+        whole = len(larger) // _FACTORS * _FACTORS
+        loss -= larger[:whole].view(_FACTORS, -1).prod(0).log_().sum() + larger[whole:].log().sum()
+        return loss / n, p.sub_(x).mul_(1 / n)
 
     def is_probability_of(self, x: Tensor) -> bool:
         return bool(((x == 0) | (x == 1)).all())

@@ -107,6 +107,28 @@ class LikelihoodModule(nn.Module, ABC):
         raise NotImplementedError
 
     @property
+    def has_gradient(self) -> bool:
+        """Whether `loss_and_gradient` is defined, and nothing else of the likelihood is trained."""
+        return False
+
+    def loss_and_gradient(self, parameters: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean of −`log_prob` of records, shape (), and its gradient by the parameters, without autograd.
+
+        Parameters
+        ----------
+        parameters : Tensor of shape (n, values)
+            Parameters, one for each value; the gradient may replace them.
+        x : Tensor of shape (n, values)
+            Preprocessed records, not changed.
+
+        Raises
+        ------
+        NotImplementedError
+            If `has_gradient` is false.
+        """
+        raise NotImplementedError
+
+    @property
     def has_values(self) -> bool:
         """Whether `log_prob_of_values` is defined."""
         return type(self).log_prob_of_values is not LikelihoodModule.log_prob_of_values

@@ -77,3 +77,16 @@ class _ScaledNormalModule(NormalModule):
     @property
     def log_scale(self) -> Tensor:
         return self.scale.log
+
+    @property
+    def has_gradient(self) -> bool:
+        return not self.scale.is_learned
+
+    def loss_and_gradient(self, parameters: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        n, n_values = x.shape
+        log_scale = float(self.log_scale)
+        variance = math.exp(2 * log_scale)
+        errors = parameters.sub_(x)
+        squared = torch.dot(errors.view(-1), errors.view(-1))
+        loss = squared / (2 * variance * n) + n_values * (log_scale + 0.5 * math.log(2 * math.pi))
+        return loss, errors.mul_(1 / (variance * n))

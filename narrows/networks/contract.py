@@ -10,11 +10,11 @@ from torch import Generator
 from narrows.errors import InvalidParameterError
 from narrows.networks.activations import INVERTIBLE, activation
 from narrows.networks.linear_path import LinearPathDecoder, LinearPathEncoder
-from narrows.networks.modules import Decoder, Encoder, LayerPair, Sizes, Switches
+from narrows.networks.modules import Affine, Decoder, Encoder, LayerPair, Sizes, Switches
 from narrows.parts.options import Boolean, option
 from narrows.parts.part import Part
 
-__all__ = ["Decoder", "Encoder", "LayerPair", "Network", "Sizes", "Switches"]
+__all__ = ["Affine", "Decoder", "Encoder", "LayerPair", "Network", "Sizes", "Switches"]
 
 _LINEAR_OUTPUTS = ("identity", "soft-clip")  # with these a linear decoder restores as PCA does
 

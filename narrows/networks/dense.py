@@ -13,7 +13,7 @@ from narrows.errors import InvalidParameterError
 from narrows.networks.activations import ACTIVATIONS, activation, inverse_activation
 from narrows.networks.cells import CellInput, input_of
 from narrows.networks.conditions import join
-from narrows.networks.contract import Decoder, Encoder, LayerPair, Network, Sizes, Switches
+from narrows.networks.contract import Affine, Decoder, Encoder, LayerPair, Network, Sizes, Switches
 from narrows.networks.embedding import Embedding, embedding_option
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
@@ -151,6 +151,14 @@ def _layers(widths: Sequence[int]) -> nn.ModuleList:
     return nn.ModuleList(undrawn(nn.Linear, n_in, n_out) for n_in, n_out in pairwise(widths))
 
 
+def _affine_layers(layers: Sequence[nn.Module], hidden: nn.Module, last: nn.Module) -> tuple[Affine, ...]:
+    activations = [*[hidden] * (len(layers) - 1), last]
+    return tuple(
+        Affine(one.get_parameter("weight"), one.get_parameter("bias"), act)
+        for one, act in zip(layers, activations, strict=True)
+    )
+
+
 def _set_bias(bias: Tensor, output_activation: str, parameters: Tensor) -> None:
     with torch.no_grad():
         bias.copy_(inverse_activation(output_activation, parameters).flatten())
@@ -182,6 +190,10 @@ class _DenseEncoder(Encoder):
         is_single = len(self.layers) == 1 and self.embedding is None
         return (layer, self.last) if is_single and isinstance(layer, nn.Linear) else None
 
+    @property
+    def affine_layers(self) -> tuple[Affine, ...]:
+        return () if self.embedding is not None else _affine_layers(list(self.layers), self.hidden, self.last)
+
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         x = x if self.embedding is None else self.embedding(x)
         y = join(x.flatten(1), condition)
@@ -204,6 +216,10 @@ class _FreeDecoder(Decoder):
     @property
     def last_layer(self) -> nn.Module:
         return self.layers[-1]
+
+    @property
+    def affine_layers(self) -> tuple[Affine, ...]:
+        return _affine_layers(list(self.layers), self.hidden, self.last)
 
     def affine(self) -> list[nn.Module]:
         """Return the layers without activations, from the code on."""
@@ -230,6 +246,13 @@ class _TiedDecoder(Decoder):
         self.flatten, self.to_records = nn.Flatten(), Reshape(out_shape)
         self.hidden, self.last = activation(hidden), activation(last)
         self.output_activation = last
+
+    @property
+    def affine_layers(self) -> tuple[Affine, ...]:
+        free = _affine_layers(self.mirrored, self.hidden, self.last)
+        return tuple(
+            Affine(one.weight, bias, one.activation, True) for one, bias in zip(free, self.biases, strict=True)
+        )
 
     def affine(self) -> list[nn.Module]:
         """Return the layers without activations, from the code on."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.networks.conditions import join
 
-__all__ = ["Decoder", "Encoder", "LayerPair", "Sizes", "Switches"]
+__all__ = ["Affine", "Decoder", "Encoder", "LayerPair", "Sizes", "Switches"]
 
 Switches = tuple[Tensor, ...]
 """Positions of the maxima of each max-pooling layer, from input to code; empty for networks without switches."""
@@ -85,6 +85,16 @@ class LayerPair:
     decode_activation: nn.Module
 
 
+@dataclass(frozen=True)
+class Affine:
+    """A layer s(x Wᵀ + b) of vectors, or s(x W + b) if it is transposed."""
+
+    weight: nn.Parameter
+    bias: nn.Parameter
+    activation: nn.Module
+    is_transposed: bool = False
+
+
 class Encoder(nn.Module, ABC):
     """Maps x, Tensor of shape (n, *shape), to h, Tensor of shape (n, *h_shape).
 
@@ -104,6 +114,11 @@ class Encoder(nn.Module, ABC):
     def last_layer(self) -> nn.Module | None:
         """The last layer, which computes h together with its activation; None if there is no such layer."""
         return None
+
+    @property
+    def affine_layers(self) -> tuple[Affine, ...]:
+        """All layers, if the encoder is a sequence of affine layers of a flattened record; otherwise none."""
+        return ()
 
     def with_pool_indices(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
         """Return h, and the switches that the decoder needs; by default none."""
@@ -125,6 +140,11 @@ class Decoder(nn.Module, ABC):
     def last_layer(self) -> nn.Module | None:
         """The layer before the output activation; None if there is none, or if its weights belong to the encoder."""
         return None
+
+    @property
+    def affine_layers(self) -> tuple[Affine, ...]:
+        """All layers, if the decoder is a sequence of affine layers of a flattened code; otherwise none."""
+        return ()
 
     def init_output_bias(self, parameters: Tensor) -> None:
         """Set the last bias so that an untrained decoder outputs approximately these parameters, (*out_shape).

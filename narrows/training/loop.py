@@ -3,8 +3,8 @@
 Within an epoch the loop waits for the device only to read the loss, a few times a second; until then the losses of the
 steps stay on the device. All randomness of an epoch comes from generators seeded by (seed, epoch), so that a run can be
 resumed between any two steps. On a CPU, batches with much work are split into shards, which threads share; other
-batches are not split. The number of threads follows the load of the machine, and is changed only if the sums stay the
-same to the bit.
+batches are not split, and those of plain dense networks are computed without autograd. The number of threads follows
+the load of the machine, and is changed only if the sums stay the same to the bit.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from torch import Generator, Tensor, nn
 from narrows.errors import TrainingDivergedError
 from narrows.numerics.floats import wide
 from narrows.numerics.randomness import Stream, generator, integer
-from narrows.numerics.threads import one_openmp_thread, openmp_threads
+from narrows.numerics.threads import one_openmp_thread
 from narrows.training.checkpoints import Checkpoint, State, names_in, pack_optimiser, unpack_optimiser
 from narrows.training.divergence import diverged
 from narrows.training.interruption import Interruption, TrainingInterrupted
 from narrows.training.memory import kept_if_asked
-from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
 from narrows.training.partners import in_pairs
 from narrows.training.progress import Callback, Epoch
-from narrows.training.shards import Shards, weighted
+from narrows.training.shards import Shards
 from narrows.training.single_records import steps_of_an_epoch
-from narrows.training.squared_errors import EVERY, SquaredErrors, squares_of
+from narrows.training.squared_errors import EVERY, SquaredErrors
 from narrows.training.stages import Stage
 from narrows.training.validation import Best, mean_loss_and_mse
+from narrows.training.whole_batches import WholeBatches
 from narrows.training.work import choose_n_shards
 from narrows.training.workers import Workers, most_workers
 
@@ -240,19 +240,9 @@ class _Run:
         began = 0.0 if self.pace.is_fixed else time.perf_counter()
         self.stepper.learning_rate = self._learning_rate(self.step)
         errors = self.errors if self.step % EVERY == 0 else None
-        if self.n_shards == 1:
-            with openmp_threads(self.pace.n_threads):
-                terms = self.learner.loss(self.records.take(indices), *self.noises)
-                loss = weighted(terms.total, self.records.weights_of(indices)).mean()
-                if errors is not None:
-                    errors.add(squares_of(terms))
-                del terms  # its tensors are freed as the gradients are computed
-                self.stepper.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-        else:
-            loss = self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
+        loss = self.batches.backward(indices, self.noises, self.pace.n_threads, errors)
         self.stepper.step()
-        self.losses[self.step] = loss.detach()
+        self.losses[self.step] = loss
         self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
 
     def _learning_rate(self, step: int) -> float:
@@ -298,15 +288,16 @@ class _Run:
 
     def _cut(self, n_shards: int) -> None:
         """Split batches into this many shards from now on."""
-        self.n_shards, self.shards = n_shards, Shards(self.learner, self.records, self.workers)
-        most = self.workers.most
-        self.pace = Pace(most, self._same_bits) if n_shards == 1 else Pace(min(n_shards, most))
+        self.n_shards, most = n_shards, self.workers.most
+        self.batches: WholeBatches | Shards
+        if n_shards == 1:
+            self.batches = whole = WholeBatches(self.learner, self.records)
+            n, size = len(self.records), self.settings.batch_size
+            sizes = {min(size, n), n - (self.n_steps - 1) * size}
+            self.pace = Pace(most, lambda n_threads: whole.same_bits(sizes, n_threads))
+        else:
+            self.batches, self.pace = Shards(self.learner, self.records, self.workers), Pace(min(n_shards, most))
         self.noises = self._noises()
-
-    def _same_bits(self, n_threads: int) -> bool:
-        """Return whether this many OpenMP threads compute the same gradients of whole batches as one."""
-        n, size = len(self.records), self.settings.batch_size
-        return same_bits(self.learner, self.records, {min(size, n), n - (self.n_steps - 1) * size}, n_threads)
 
     def _noises(self) -> list[Generator]:
         """Return the generators of the shards' noise in this epoch; the first is also that of a whole batch."""

@@ -22,6 +22,9 @@ from narrows.parts.part import Part
 __all__ = ["SGD", "Adadelta", "Adam", "AdamW", "Optimiser", "Stepper"]
 
 
+_ONE = torch.ones(())
+
+
 class Optimiser(Part, ABC, axis="optimiser"):
     """Settings of an optimiser. Every one has a ``learning_rate``, which the schedule multiplies."""
 
@@ -64,6 +67,7 @@ class Stepper:
             )
         self.learning_rate = optimiser.learning_rate
         self.state: dict[int, dict[str, Tensor]] = {}
+        self._lists: tuple[list[int], list[Tensor], dict[str, list[Tensor]]] = [], [], {}  # of the last step
 
     def zero_grad(self) -> None:
         """Set all gradients to None."""
@@ -76,20 +80,20 @@ class Stepper:
         trained = [index for index, weight in enumerate(self.weights) if weight.grad is not None]
         if not trained:
             return
-        for index in trained:
-            if index not in self.state:
-                self.state[index] = self.optimiser.state(self.weights[index])
-        states = [self.state[index] for index in trained]
-        self.optimiser.step(
-            [self.weights[index] for index in trained],
-            [gradient for index in trained if (gradient := self.weights[index].grad) is not None],
-            {name: [state[name] for state in states] for name in states[0]},
-            self.learning_rate,
-        )
+        if trained != self._lists[0]:
+            for index in trained:
+                if index not in self.state:
+                    self.state[index] = self.optimiser.state(self.weights[index])
+            states = [self.state[index] for index in trained]
+            by_name = {name: [state[name] for state in states] for name in states[0]}
+            self._lists = trained, [self.weights[index] for index in trained], by_name
+        _, weights, state = self._lists
+        gradients = [gradient for weight in weights if (gradient := weight.grad) is not None]
+        self.optimiser.step(weights, gradients, state, self.learning_rate)
 
     def restore(self, state: dict[int, dict[str, Tensor]]) -> None:
         """Load the state of another run, in the memory layout of the weights, which fused steps require."""
-        self.state = {}
+        self.state, self._lists = {}, ([], [], {})
         for index, saved in state.items():
             self.state[index] = self.optimiser.state(self.weights[index])
             for name, tensor in saved.items():
@@ -113,6 +117,20 @@ class Adam(Optimiser, name="adam"):
     def step(
         self, weights: list[Tensor], gradients: list[Tensor], state: dict[str, list[Tensor]], learning_rate: float
     ) -> None:
+        if all(weight.is_cpu for weight in weights):
+            # The same without the checks of `adamw`, which take longer than the step of a small network.
+            torch._foreach_add_(state["step"], _ONE, alpha=1)
+            torch._fused_adamw_(
+                *(weights, gradients, state["exp_avg"], state["exp_avg_sq"], [], state["step"]),
+                lr=learning_rate,
+                beta1=self.beta1,
+                beta2=self.beta2,
+                weight_decay=self.weight_decay,
+                eps=self.epsilon,
+                amsgrad=False,
+                maximize=False,
+            )
+            return
         adamw(
             *(weights, gradients, state["exp_avg"], state["exp_avg_sq"], [], state["step"]),
             amsgrad=False,
