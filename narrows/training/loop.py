@@ -4,7 +4,7 @@ Within an epoch the loop waits for the device only to read the loss, a few times
 steps stay on the device. All randomness of an epoch comes from generators seeded by (seed, epoch), so that a run can be
 resumed between any two steps. On a CPU, batches with much work are split into shards, which threads share; other
 batches are not split. The number of threads follows the load of the machine, and is changed only if the sums stay the
-same to the bit.
+same to the bit. If a process group is initialised, each process takes a part of every batch, see `reduction`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import TrainingDivergedError
 from narrows.numerics.floats import wide
+from narrows.numerics.processes import Processes, processes
 from narrows.numerics.randomness import Stream, generator, integer
 from narrows.numerics.threads import one_openmp_thread, openmp_threads
-from narrows.training.checkpoints import Checkpoint, State, names_in, pack_optimiser, unpack_optimiser
+from narrows.training.checkpoints import Checkpoint
 from narrows.training.divergence import diverged
 from narrows.training.interruption import Interruption, TrainingInterrupted
 from narrows.training.memory import kept_if_asked
@@ -29,6 +30,8 @@ from narrows.training.openmp import same_bits
 from narrows.training.pace import Pace
 from narrows.training.partners import in_pairs
 from narrows.training.progress import Callback, Epoch
+from narrows.training.reduction import Reduction, begin_together
+from narrows.training.run_state import reseed_for_step, restore_run, state_of
 from narrows.training.shards import Shards, weighted
 from narrows.training.single_records import steps_of_an_epoch
 from narrows.training.squared_errors import EVERY, SquaredErrors, squares_of
@@ -87,9 +90,13 @@ def train(
     SystemExit
         After SIGTERM, once the checkpoint is written.
     """
-    callback = callback or Callback()
+    together = processes()
+    callback = callback if callback is not None and together.is_first else Callback()
     state = checkpoint.load() if checkpoint is not None and resume else None
     done = [] if state is None else [[Epoch(**row) for row in rows] for rows in state.values["done"]]
+    facts = {"seeds": seed, "stages": len(stages), "records": sum(len(stage.records) for stage in stages)}
+    facts |= {"checkpoints": 0 if state is None else 1 + state.values["epoch"] + len(done)}
+    begin_together(together, whole, facts)
     run: _Run | None = None
     is_on_cpu = all(stage.records.device.type == "cpu" for stage in stages)
     with (
@@ -98,9 +105,9 @@ def train(
     ):
         try:
             for stage in stages[len(done) :]:
-                run = _Run(stage, whole, done, workers, seed=seed, callback=callback, checkpoint=checkpoint)
+                run = _Run(stage, whole, done, workers, together, seed=seed, callback=callback, checkpoint=checkpoint)
                 if state is not None:
-                    run.restore(state)
+                    restore_run(run, state)
                     state = None
                 done, run = [*done, run.complete()], None
         except TrainingDivergedError:
@@ -121,6 +128,7 @@ class _Run:
         whole: nn.Module,
         done: list[list[Epoch]],
         workers: Workers,
+        together: Processes,
         *,
         seed: int,
         callback: Callback,
@@ -128,16 +136,17 @@ class _Run:
     ) -> None:
         self.stage, self.whole, self.done, self.workers = stage, whole, done, workers
         self.learner, self.records, self.settings = stage.learner, stage.records, stage.settings
-        self.seed, self.callback, self.checkpoint = seed, callback, checkpoint
+        self.seed, self.callback, self.saves = seed, callback, checkpoint is not None
+        self.together, self.checkpoint = together, checkpoint if together.is_first else None
+        self.reduction = Reduction(together, self.learner) if together.n > 1 else None
         self.stepper = stage.stepper or self.settings.optimiser.build(self.learner.parameters())
         self.device = self.records.device
         self.n_epochs = stage.n_epochs
-        self.n_steps = steps_of_an_epoch(self.learner, self.records, self.settings.batch_size)
-        self.losses = wide(torch.zeros(self.n_steps, device=self.device))  # of the epoch's steps
+        self.divide(self.settings.batch_size * together.n)
         self.errors = SquaredErrors(self.device)
 
         self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self._cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
+        self.cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
         self.history: list[Epoch] = []
         self.losses_after: list[float] = []  # each epoch, for the schedule
         self.best = Best()
@@ -153,11 +162,11 @@ class _Run:
         first = self.stage.first_epoch
         self.callback.start(first + self.n_epochs, len(self.records), first + self.epoch)
         try:
-            with kept_if_asked(), Interruption(saves=self.checkpoint is not None) as interruption:
+            with kept_if_asked(), Interruption(saves=self.saves) as interruption:
                 while not self.is_over:
                     self.train_epoch(interruption)
                 self._save_if_asked()
-                if interruption.requested:  # during the last step or the last validation
+                if self.together.any(interruption.requested):  # during the last step or the last validation
                     interruption.stop()
         finally:
             self.callback.stop()
@@ -171,29 +180,12 @@ class _Run:
         """
         try:
             self._check_weights()
-            unfinished = self._unfinished_epoch()
+            unfinished = self.unfinished_epoch()
         except TrainingDivergedError:
             self.best.load_into(self.learner)
             return self.history if self.best.weights else []
         self.best.load_into(self.learner)
         return self.history if unfinished is None else [*self.history, unfinished]
-
-    def _unfinished_epoch(self) -> Epoch | None:
-        """Return the row of an epoch that is not complete; None if it has no steps yet."""
-        if self.step == 0 or len(self.history) > self.epoch:
-            return None
-        done = min(self.step * self.settings.batch_size, len(self.records))
-        return Epoch(
-            epoch=self._number,
-            loss=self._look(),
-            validation_loss=None,
-            learning_rate=self._learning_rate(self.step - 1),
-            seconds=self.seconds,
-            records_per_second=done / self.seconds if self.seconds else 0.0,
-            threads=self.pace.mostly_used,
-            shards=self.n_shards,
-            is_complete=False,
-        )
 
     @property
     def is_over(self) -> bool:
@@ -218,29 +210,41 @@ class _Run:
     def train_epoch(self, interruption: Interruption) -> None:
         order, began = self._order(), time.perf_counter()
         while self.step < self.n_steps:
-            at = self.step * self.settings.batch_size
-            end = len(order) if self.step == self.n_steps - 1 else at + self.settings.batch_size
-            self._train_step(order[at:end])
+            at = self.step * self.batch_size
+            end = len(order) if self.step == self.n_steps - 1 else at + self.batch_size
+            self._train_step(order[at:end], stops=interruption.requested)
             self.step += 1
-            if interruption.requested:
+            if interruption.requested if self.reduction is None else self.reduction.must_stop:
                 self.seconds += time.perf_counter() - began
                 self._save_if_asked()
                 interruption.stop()
-            if time.monotonic() - self.last_look > _LOOK_SECONDS:
-                self.callback.step(self._number, end, self._look())
+            if time.monotonic() - self.last_look > _LOOK_SECONDS and self._may_look:
+                self.callback.step(self._number, end, self.mean_loss())
                 if self._save_is_due:
                     self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
                     self.save()
-        loss = self._look()
+        loss = self.mean_loss()
         self._end_epoch(loss, self.seconds + time.perf_counter() - began)
         if self._save_is_due:  # an epoch may be too short for a reading within it
             self.save()
 
-    def _train_step(self, indices: Tensor) -> None:
+    @property
+    def _may_look(self) -> bool:
+        """Whether the losses so far may be read: not if another process may find them to be not finite later."""
+        return self.reduction is None or self.reduction.is_checked
+
+    def _train_step(self, indices: Tensor, *, stops: bool) -> None:
         began = 0.0 if self.pace.is_fixed else time.perf_counter()
         self.stepper.learning_rate = self._learning_rate(self.step)
         errors = self.errors if self.step % EVERY == 0 else None
-        if self.n_shards == 1:
+        if self.reduction is not None:
+            if self.n_shards == 1:
+                with openmp_threads(self.pace.n_threads):
+                    loss = self._backward_part(indices, errors)
+            else:
+                loss = self._backward_part(indices, errors)
+            loss = self.reduction(loss, stops=stops)
+        elif self.n_shards == 1:
             with openmp_threads(self.pace.n_threads):
                 terms = self.learner.loss(self.records.take(indices), *self.noises)
                 loss = weighted(terms.total, self.records.weights_of(indices)).mean()
@@ -253,7 +257,15 @@ class _Run:
             loss = self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
         self.stepper.step()
         self.losses[self.step] = loss.detach()
+        if self.reduction is not None and self.reduction.finds_bad(self.losses[: self.step + 1]):
+            self.step += 1
+            self.mean_loss()  # raises the error in all processes
         self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
+
+    def _backward_part(self, indices: Tensor, errors: SquaredErrors | None) -> Tensor:
+        """Set the gradients of this process's part of a batch; return its part of the mean loss of the batch."""
+        reseed_for_step(self.noises, self._seed_of_noise, self.step, self.together.rank)
+        return self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
 
     def _learning_rate(self, step: int) -> float:
         """Return the learning rate at a step of this epoch."""
@@ -272,7 +284,7 @@ class _Run:
             records_per_second=len(self.records) / seconds,
             threads=self.pace.mostly_used,
             shards=self.n_shards,
-            mse=self.errors.mean(),
+            mse=self.errors.over(self.together).mean(),
             validation_mse=validation_mse,
         )
         self.history.append(row)
@@ -283,11 +295,13 @@ class _Run:
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.noises, self.errors = self._noises(), SquaredErrors(self.device)
         self.pace.used.clear()
-        self.is_stopped = self.callback.epoch(row) is True
+        self.is_stopped = self.together.any(self.callback.epoch(row) is True)
 
     def _validate(self) -> tuple[float | None, float | None]:
         held_out = self.stage.validation
-        return (None, None) if held_out is None else mean_loss_and_mse(self.learner, held_out, self.workers)
+        return (
+            (None, None) if held_out is None else mean_loss_and_mse(self.learner, held_out, self.workers, self.together)
+        )
 
     def _order(self) -> Tensor:
         if not self.settings.shuffle:
@@ -296,38 +310,45 @@ class _Run:
         order = torch.randperm(len(self.records), generator=drawn_by).to(self.device)
         return order if self.stage.neighbours is None else in_pairs(order, self.stage.neighbours, drawn_by)
 
-    def _cut(self, n_shards: int) -> None:
-        """Split batches into this many shards from now on."""
-        self.n_shards, self.shards = n_shards, Shards(self.learner, self.records, self.workers)
+    def divide(self, batch_size: int) -> None:
+        """Divide the records into batches of this size, that of all processes together, from now on."""
+        self.batch_size = batch_size
+        self.n_steps = steps_of_an_epoch(self.learner, self.records, batch_size, self.together.n)
+        self.losses = wide(torch.zeros(self.n_steps, device=self.device))  # of the epoch's steps
+
+    def cut(self, n_shards: int) -> None:
+        """Split a process's part of a batch into this many shards from now on."""
+        self.n_shards, self.shards = n_shards, Shards(self.learner, self.records, self.workers, self.together)
         most = self.workers.most
         self.pace = Pace(most, self._same_bits) if n_shards == 1 else Pace(min(n_shards, most))
         self.noises = self._noises()
 
     def _same_bits(self, n_threads: int) -> bool:
         """Return whether this many OpenMP threads compute the same gradients of whole batches as one."""
-        n, size = len(self.records), self.settings.batch_size
-        return same_bits(self.learner, self.records, {min(size, n), n - (self.n_steps - 1) * size}, n_threads)
+        n, size, whole = len(self.records), self.batch_size, self.together.n
+        sizes = {min(size, n) // whole, max((n - (self.n_steps - 1) * size) // whole, 1)}
+        return same_bits(self.learner, self.records, sizes, n_threads)
 
     def _noises(self) -> list[Generator]:
         """Return the generators of the shards' noise in this epoch; the first is also that of a whole batch."""
         stream, index = self.stage.noise, (*self.stage.index, self._number - 1)
-        of_epoch = integer(self.seed, stream, *index)
+        of_epoch = self._seed_of_noise = integer(self.seed, stream, *index)
         others = range(1, self.n_shards)
         return [
             generator(self.seed, stream, *index, device=self.device),
             *(generator(of_epoch, Stream.SHARD_NOISE, shard, device=self.device) for shard in others),
         ]
 
-    def _look(self) -> float:
+    def mean_loss(self) -> float:
         """Return the mean loss of the epoch so far if it is finite. Only here the loop waits for the device."""
         self.last_look = time.monotonic()
         losses = self.losses[: self.step].cpu()
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             self._diverged(f"at step {int(bad[0]) + 1}", is_first_step=self.epoch == 0 and int(bad[0]) == 0)
-        sizes = torch.full_like(losses, self.settings.batch_size)
+        sizes = torch.full_like(losses, self.batch_size)
         if self.step == self.n_steps:
-            sizes[-1] = len(self.records) - (self.n_steps - 1) * self.settings.batch_size
+            sizes[-1] = len(self.records) - (self.n_steps - 1) * self.batch_size
         return float((losses * sizes).sum() / sizes.sum())
 
     def _check_weights(self) -> None:
@@ -352,49 +373,28 @@ class _Run:
     def save(self) -> None:
         """Write the checkpoint, unless the run has diverged."""
         assert self.checkpoint is not None
-        self._look()
+        self.mean_loss()
         self._check_weights()
-        tensors = {f"weights.{name}": tensor for name, tensor in self.whole.state_dict().items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
-        tensors |= pack_optimiser(self.stepper) | {"losses": self.losses, "squared_errors": self.errors.to_tensor()}
-        tensors |= {name: noise.get_state() for name, noise in self._named_noises()}
-        unfinished = self._unfinished_epoch()
-        values = {
-            "seed": self.seed,
-            "done": [[row.to_json() for row in rows] for rows in self.done],
-            "epoch": self.epoch,
-            "step": self.step,
-            "shards": self.n_shards,
-            "seconds": self.seconds,
-            "history": [row.to_json() for row in self.history],
-            "best_loss": self.best.loss if self.best.weights else None,
-            "epochs_since_best": self.best.epochs_since,
-            "is_stopped": self.is_stopped,
-            "n_epochs": self.n_epochs,
-            "is_over": self.is_over,
-            "unfinished": None if unfinished is None else unfinished.to_json(),
-            "learner": names_in(self.learner, self.whole) if self.best.weights else {},
-        }
-        self.checkpoint.save(State(tensors, values))
+        self.checkpoint.save(state_of(self))
         self.last_save = time.monotonic()
 
-    def _named_noises(self) -> list[tuple[str, Generator]]:
+    def named_noises(self) -> list[tuple[str, Generator]]:
+        """Return the generators of the noise with their names in checkpoints."""
         return [("noise" if shard == 0 else f"noise.{shard}", noise) for shard, noise in enumerate(self.noises)]
 
-    def restore(self, state: State) -> None:
-        """Continue from the checkpoint, with batches split as before."""
-        self._cut(state.values.get("shards", 1))  # older runs have whole batches
-        self.whole.load_state_dict(state.group("weights"))
-        unpack_optimiser(self.stepper, state)
-        self.losses.copy_(state.tensors["losses"])
-        if "squared_errors" in state.tensors:  # older runs did not measure them
-            self.errors.restore(state.tensors["squared_errors"])
-        for name, noise in self._named_noises():
-            noise.set_state(state.tensors[name])
-        values = state.values
-        self.epoch, self.step, self.seconds = values["epoch"], values["step"], values["seconds"]
-        self.history = [Epoch(**row) for row in values["history"]]
-        self.losses_after = [row.watched_loss for row in self.history]
-        loss = float("inf") if values["best_loss"] is None else values["best_loss"]
-        self.best = Best(loss, state.group("best"), values["epochs_since_best"])
-        self.is_stopped = values.get("is_stopped", False)
+    def unfinished_epoch(self) -> Epoch | None:
+        """Return the row of an epoch that is not complete; None if it has no steps yet."""
+        if self.step == 0 or len(self.history) > self.epoch:
+            return None
+        done = min(self.step * self.batch_size, len(self.records))
+        return Epoch(
+            epoch=self._number,
+            loss=self.mean_loss(),
+            validation_loss=None,
+            learning_rate=self._learning_rate(self.step - 1),
+            seconds=self.seconds,
+            records_per_second=done / self.seconds if self.seconds else 0.0,
+            threads=self.pace.mostly_used,
+            shards=self.n_shards,
+            is_complete=False,
+        )
