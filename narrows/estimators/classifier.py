@@ -225,6 +225,17 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
         source = self._open(X, reset=False)
         return float(accuracy_score(labels_of(source, y), self._predicted(source), sample_weight=sample_weight))
 
+    def check_labels(self, labels: NDArray[Any]) -> None:
+        """Refuse labels (n,) that are no classes of the model.
+
+        Raises
+        ------
+        DataError
+            Names the first of them, and the classes.
+        """
+        check_is_fitted(self)
+        self._positions(labels)
+
     @usual_settings()
     def _probabilities(self, source: Source) -> NDArray[np.float64]:
         codes = encode(self.chain_, source.values).astype(np.float64)
