@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -92,7 +92,7 @@ def becomes_image(params: Mapping[str, Any], source: Source) -> bool:
 
 
 def new_chain(
-    parts: Parts, settings: Training, source: Source, records: Records, seed: int, *, more: Source | None = None
+    parts: Parts, settings: Training, source: Source, records: Records, seed: int, *, more: Sequence[Source] = ()
 ) -> Chain:
     """Return an untrained chain, prepared for the training records.
 
@@ -100,7 +100,7 @@ def new_chain(
     ----------
     parts, settings : Parts, Training
         What to build, and how it is to be trained.
-    source, more : Source
+    source, more : Source, sequence of Source
         The data that the records are taken from.
     records : Records
         The training records.
@@ -114,9 +114,8 @@ def new_chain(
     """
 
     def check() -> None:
-        for one in (source, more):
-            if one is not None:
-                _check_preprocessed(chain, one)
+        for one in (source, *more):
+            _check_preprocessed(chain, one)
 
     chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS))
     chain = chain.to(resolve_device(settings), precision_of(settings))
