@@ -14,7 +14,7 @@ FLOORS = [
     {"parts"},
     {"records", "io", "numerics"},
     {"data", "codec"},
-    {"preprocessing", "corruptions", "bottlenecks", "penalties", "networks", "likelihoods"},
+    {"preprocessing", "corruptions", "bottlenecks", "penalties", "adversaries", "networks", "likelihoods"},
     {"chain"},
     {"training"},
     {"lossless", "codec.freezing"},
