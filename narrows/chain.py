@@ -103,8 +103,10 @@ class Chain(nn.Module):
         self.parts, self.shape = parts, shape
         self.corruption, self.penalties = parts.corruption, parts.penalties
         self.user_code = [one.title for one in (parts.network, parts.likelihood, *parts.penalties) if one.is_user_code]
-        for part in (*parts.penalties, *([parts.adversary] if parts.adversary is not None else [])):
-            part.check_parts(parts)
+        for penalty in parts.penalties:
+            penalty.check_parts(parts)
+        if parts.adversary is not None:
+            parts.adversary.check_parts(parts)
         dtypes = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
         self.preprocessor = Preprocessor(
             part.build(shape, received) for part, received in zip(parts.preprocessing, dtypes, strict=False)

@@ -33,9 +33,7 @@ class Codes(Adversary, name="codes"):
 
     judges: ClassVar[str] = "codes"
 
-    weight: float = option(
-        Real(0, open_low=True), "nats for each unit of the adversarial cost", default=10.0
-    )
+    weight: float = option(Real(0, open_low=True), "nats for each unit of the adversarial cost", default=10.0)
     widths: tuple[int, ...] = option(
         SequenceOf(Integer(1)), "units of the discriminator's hidden layers", default=(256, 256)
     )

@@ -136,7 +136,11 @@ class Adversary(Part, ABC, axis="adversary"):
 
 
 def contest(
-    part: Adversary, score: nn.Module, real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor], more_made: Tensor | None
+    part: Adversary,
+    score: nn.Module,
+    real: tuple[Tensor, Tensor],
+    made: tuple[Tensor, Tensor],
+    more_made: Tensor | None,
 ) -> Contest:
     """Return the contest of scored samples.
 
@@ -153,7 +157,7 @@ def contest(
     """
     of_real, of_made = real[1], made[1]
     every_made = of_made if more_made is None else torch.cat([of_made, more_made])
-    against = functional.softplus(every_made).unflatten(0, (-1, len(of_made))).mean(0)
+    against = functional.softplus(every_made).reshape(-1, len(of_made)).mean(0)
     loss = functional.softplus(-of_real) + against
     if part.gradient_penalty:
         loss = loss + part.gradient_penalty / 2 * _squared_gradient(score, real[0])

@@ -28,9 +28,9 @@ class Records(Adversary, name="records"):
 
         weight · s⁺(−D(decoder(z))) + feature_weight / 2 · ‖f(x) − f(x̂)‖²,    z ~ N(0, I)
 
-    The paper has the second term in place of the likelihood of the values. Here both count, and a large scale of the
-    likelihood takes that of the values out. Only draws from the prior are decoded against the discriminator, so that the
-    encoder does not learn from the game, as in the paper.
+    The paper has the second term in place of the likelihood of the values. Here both count; a large scale of the
+    likelihood takes that of the values out. Only decoded draws play against the discriminator, so that the encoder does
+    not learn from the contest, as in the paper.
 
     Examples
     --------
@@ -65,7 +65,8 @@ class Records(Adversary, name="records"):
     def check_parts(self, parts: Parts) -> None:
         if parts.n_classes:
             raise InvalidParameterError(
-                "The adversary 'records' cannot be used for conditional models. Set conditional=False or adversary=None."
+                "The adversary 'records' cannot be used for conditional models. Set conditional=False, or "
+                "adversary=None."
             )
         if parts.fill_value is not None:
             raise InvalidParameterError(

@@ -32,9 +32,10 @@ SOURCES = ("auto", "prior", "density")
 
 def has_prior(model: FittedModel) -> bool:
     """Return whether training made the codes of all records together follow N(0, I)."""
-    adversary = model.chain.parts.adversary
-    is_drawn_to_it = any(one.normal_prior for one in (*model.chain.penalties, *([adversary] if adversary else [])))
-    return model.chain.bottleneck.normal_prior or is_drawn_to_it
+    adversary, penalties = model.chain.parts.adversary, model.chain.penalties
+    if model.chain.bottleneck.normal_prior or any(penalty.normal_prior for penalty in penalties):
+        return True
+    return adversary is not None and adversary.normal_prior
 
 
 def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArray[Any]:

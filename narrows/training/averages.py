@@ -39,7 +39,7 @@ class Averages:
         if self.means:
             self.steps += 1
             share = 1 - min(self.decay, self.steps / (self.steps + _WARM_UP))
-            torch._foreach_lerp_(self.means, self.weights, share)
+            torch._foreach_lerp_(self.means, list[Tensor](self.weights), share)
 
     @contextmanager
     def applied(self) -> Iterator[None]:

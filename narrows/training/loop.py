@@ -17,7 +17,7 @@ from contextlib import nullcontext
 import torch
 from torch import Generator, Tensor, nn
 
-from narrows.errors import TrainingDivergedError
+from narrows.errors import TrainingCollapsedError, TrainingDivergedError
 from narrows.numerics.floats import wide
 from narrows.numerics.randomness import Stream, generator, integer
 from narrows.numerics.threads import one_openmp_thread, openmp_threads
@@ -85,6 +85,8 @@ def train(
     ------
     TrainingDivergedError
         If the loss stops being finite. The last good checkpoint stays.
+    TrainingCollapsedError
+        If one side of an adversarial training collapses. The last checkpoint stays.
     TrainingInterrupted
         After Ctrl-C, at the end of the step and once the checkpoint is written, or after another exception, its cause.
     SystemExit
@@ -106,7 +108,7 @@ def train(
                     restore(run, state)
                     state = None
                 done, run = [*done, run.complete()], None
-        except TrainingDivergedError:
+        except (TrainingDivergedError, TrainingCollapsedError):
             raise
         except (KeyboardInterrupt, Exception) as stop:
             if run is None:
@@ -277,12 +279,12 @@ class Run:
 
     def _learning_rate(self, step: int) -> float:
         """Return the learning rate at a step of this epoch."""
-        return float(self.settings.optimiser.learning_rate * self._factor(step))
+        return float(self.settings.optimiser.learning_rate) * self._factor(step)
 
     def _factor(self, step: int) -> float:
         """Return what the schedule multiplies learning rates by at a step of this epoch."""
         progress = (self.epoch + step / self.n_steps) / self.n_epochs
-        return self.settings.schedule.factor(progress, self.losses_after)
+        return float(self.settings.schedule.factor(progress, self.losses_after))
 
     def _end_epoch(self, loss: float, seconds: float) -> None:
         self._check_weights()
