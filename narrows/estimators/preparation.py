@@ -34,13 +34,16 @@ from narrows.training import (
     resolve_device,
     resolve_training,
 )
+from narrows.training.adversarial import AdversarialChain
 from narrows.training.partners import nearest_records
 from narrows.training.pretraining import Pretraining
 
 __all__ = [
+    "against_adversary",
     "becomes_image",
     "chain_stage",
     "check_patience",
+    "discriminator_of",
     "labelled",
     "may_hold_out",
     "n_held_out",
@@ -181,6 +184,19 @@ def chain_stage(
     keep_best = held_out is not None and chain.parts.network.linear_path
     neighbours = _neighbours(chain, records)
     return Stage(chain, records, held_out, settings, name=name, keep_best=keep_best, neighbours=neighbours)
+
+
+def against_adversary(stage: Stage, chain: Chain, seed: int) -> Stage:
+    """Return a stage that trains a chain against a new discriminator, if the chain has an adversary."""
+    if chain.parts.adversary is None:
+        return stage
+    learner = AdversarialChain(chain, seed)
+    return replace(stage, learner=learner, opponent=learner.opponent())
+
+
+def discriminator_of(stage: Stage) -> nn.Module | None:
+    """Return the discriminator that a stage trains; None if there is none."""
+    return None if stage.opponent is None else stage.opponent.module
 
 
 def _neighbours(chain: Chain, records: Records) -> torch.Tensor | None:

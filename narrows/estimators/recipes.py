@@ -19,6 +19,7 @@ from narrows.bottlenecks import Gaussian as GaussianCode
 from narrows.bottlenecks import Rounded, VectorQuantised
 from narrows.corruptions import Cells, Gaussian, Masking, Shift
 from narrows.errors import UnknownNameError
+from narrows.estimators.adversarial_recipes import adversarial, vae_gan
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
 from narrows.networks import Convolutional, Dense, Recurrent, Strided, Temporal
@@ -235,6 +236,10 @@ def wae() -> Autoencoder:
         real_values="standardise",
         training=Training(epochs=20, batch_size=256, optimiser=Adam(learning_rate=2e-3)),
     )
+
+
+_named("adversarial")(adversarial)
+_named("vae-gan")(vae_gan)
 
 
 @_named("simple")
