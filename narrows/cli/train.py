@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,13 @@ from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.log import tell
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.outputs import READS, Verb
+from narrows.cli.processes import (
+    check_checkpoint,
+    discard_or_note_checkpoint,
+    joined_processes,
+    learn_beside_the_first,
+    refuse_processes,
+)
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.train_bytes import BYTES, train_bytes
 from narrows.cli.train_table import table_to_learn, train_on_table
@@ -30,7 +36,6 @@ from narrows.model.describe import comparison_text, is_real_valued, race_text, v
 if TYPE_CHECKING:
     from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder
-    from narrows.numerics.processes import Processes
 
 __all__ = ["train"]
 
@@ -117,16 +122,16 @@ def train(
     if _is_no_autoencoder(data, output, name, **how, printing=printing):
         return
     model = _model(name, flags, settings, valid)
-    together, quiet = _processes(ctx, model, quiet=quiet)
+    together, quiet = joined_processes(ctx, model, quiet=quiet)
     check_file_output(output, force=force)
-    _check_checkpoint(checkpoint, together, resume=resume, force=force)
+    check_checkpoint(checkpoint, together, resume=resume, force=force)
     if os.path.isfile(output):
         warn_of_archives(output)
     source = open_data(data, limit=limit, quiet=quiet, **reading)
     validation = None
     if valid is not None and _share(valid) is None:
         validation = open_data(valid, quiet=quiet, **reading)
-    _discard_or_note_checkpoint(checkpoint, together, resume=resume, quiet=quiet)
+    discard_or_note_checkpoint(checkpoint, together, resume=resume, quiet=quiet)
     from narrows.estimators.preparation import becomes_image
 
     if not resume and becomes_image(model.get_params(deep=False), source):
@@ -141,7 +146,7 @@ def train(
         "resume": resume,
     }
     if not together.is_first:
-        _learn_beside_the_first(model, source, run)
+        learn_beside_the_first(model, source, run)
         return
     with warnings_at_the_end() as warned:
         try:
@@ -164,32 +169,6 @@ def train(
         _report(model, output, validation, warned, as_json)
 
 
-def _processes(ctx: click.Context, model: Autoencoder, *, quiet: bool) -> tuple[Processes, bool]:
-    """Return the processes that ``torchrun`` has started, joined until the verb ends, and whether this one is quiet."""
-    from narrows.training import training_device
-    from narrows.training.process_group import process_group
-
-    together = ctx.with_resource(process_group(training_device(model.training)))
-    return together, quiet or not together.is_first
-
-
-def _refuse_processes(what: str) -> None:
-    """Refuse to train in the processes of ``torchrun``, which would all write the same file."""
-    n = int(os.environ.get("WORLD_SIZE") or 1)
-    if n > 1:
-        raise Failure(f"{what} is trained by one process. Got {n} processes. Start the command without torchrun.")
-
-
-def _learn_beside_the_first(model: Autoencoder, source: Source, run: dict[str, Any]) -> None:
-    """Train in a process that is not the first one, which alone measures, warns and writes."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            model.fit(source, **run)
-        except (KeyboardInterrupt, SystemExit) as stop:
-            raise click.exceptions.Exit(TERMINATED if isinstance(stop, SystemExit) else INTERRUPTED) from None
-
-
 def _is_no_autoencoder(
     data: str,
     output: str,
@@ -202,14 +181,14 @@ def _is_no_autoencoder(
 ) -> bool:
     """Train a model of bytes or of tables if that is asked for, and return whether it was."""
     if name == BYTES:
-        _refuse_processes("A model of bytes")
+        refuse_processes("A model of bytes")
         train_bytes(data, output, reading, settings, {**given, "resume": given["resume"] or None}, **printing)
         return True
     limit = reading["limit"]
     unused = {**given, **{key: value for key, value in reading.items() if key != "limit"}, "settings": settings}
     table = table_to_learn(data, name, limit, unused)
     if table is not None:
-        _refuse_processes("The model of a table")
+        refuse_processes("The model of a table")
         train_on_table(table, output, **printing)
     return table is not None
 
@@ -274,23 +253,6 @@ def _share(valid: str) -> float | None:
         return float(valid)
     except ValueError:
         return None
-
-
-def _check_checkpoint(checkpoint: Path, together: Processes, *, resume: bool, force: bool) -> None:
-    if checkpoint.exists() and not (resume or force):
-        raise Failure(
-            f"The checkpoint '{checkpoint}' of an unfinished run exists. "
-            "Continue this run with --resume, or discard it and start again with --force."
-        )
-    together.any(False)  # all have checked before the first one changes files
-
-
-def _discard_or_note_checkpoint(checkpoint: Path, together: Processes, *, resume: bool, quiet: bool) -> None:
-    """Remove the checkpoint of another run, or note that there is none to continue from."""
-    if resume and not checkpoint.exists():
-        note(f"The checkpoint {checkpoint} does not exist. Training starts from the beginning.", quiet=quiet)
-    elif not resume and together.is_first:
-        checkpoint.unlink(missing_ok=True)
 
 
 def _save(ctx: click.Context, model: Autoencoder, output: str, checkpoint: Path, *, force: bool, resumed: bool) -> None:

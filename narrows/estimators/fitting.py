@@ -18,7 +18,9 @@ from narrows.estimators.budget import ending_early
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.planning import Planned, holds_out, planned
 from narrows.estimators.preparation import (
+    against_adversary,
     chain_stage,
+    discriminator_of,
     labelled,
     new_chain,
     parts_for,
@@ -129,6 +131,7 @@ def train_model(
     pretraining = pretraining_stages(params, chain, records)
     stage_name = "all layers" if pretraining else plan.name
     stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=stage_name)
+    stage = against_adversary(stage, chain, seed)
     stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:
@@ -151,7 +154,8 @@ def train_model(
     )
     callback.watch(model)
     run |= {"callback": callback, "seed": seed}
-    histories = train_stages(model, settings, stages, len(pretraining), whole(chain=chain, residual=residual), **run)
+    everything = whole(chain=chain, residual=residual, discriminator=discriminator_of(stage))
+    histories = train_stages(model, settings, stages, len(pretraining), everything, **run)
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it

@@ -17,11 +17,12 @@ from typing import Any
 
 from narrows.bottlenecks import Gaussian as GaussianCode
 from narrows.bottlenecks import Rounded, VectorQuantised
-from narrows.corruptions import Cells, Gaussian, Masking
+from narrows.corruptions import Cells, Gaussian, Masking, Shift
 from narrows.errors import UnknownNameError
+from narrows.estimators.adversarial_recipes import adversarial, vae_gan
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
-from narrows.networks import Convolutional, Dense, Recurrent, Temporal
+from narrows.networks import Convolutional, Dense, Recurrent, Strided, Temporal
 from narrows.penalties import MMD, Neighbours
 from narrows.preprocessing import UnitScale
 from narrows.training import SGD, Adadelta, Adam, Training
@@ -237,6 +238,10 @@ def wae() -> Autoencoder:
     )
 
 
+_named("adversarial")(adversarial)
+_named("vae-gan")(vae_gan)
+
+
 @_named("simple")
 def simple() -> Autoencoder:
     """Document 4: one relu layer down to 32 numbers and one back, cross-entropy, Adadelta."""
@@ -370,6 +375,20 @@ def search() -> Autoencoder:
         preprocessing="unit-scale",
         real_values="unit-scale",
         training=Training(epochs=25),
+    )
+
+
+@_named("few-labels")
+def few_labels() -> Autoencoder:
+    """For classifiers of images of which few have labels: strided convolutions, images moved by up to two pixels."""
+    return Autoencoder(
+        n_latent=64,
+        network=Strided(channels=(32, 64), depth=1),
+        likelihood=_SUM_OF_SQUARES.clone(),
+        corruption=Shift(pixels=2),
+        preprocessing="unit-scale",
+        real_values="standardise",
+        training=Training(epochs=1, optimiser=Adam(learning_rate=2e-3)),
     )
 
 

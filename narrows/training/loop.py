@@ -17,21 +17,23 @@ from contextlib import nullcontext
 import torch
 from torch import Generator, Tensor, nn
 
-from narrows.errors import TrainingDivergedError
+from narrows.errors import TrainingCollapsedError, TrainingDivergedError
 from narrows.numerics.floats import wide
 from narrows.numerics.processes import Processes, processes
 from narrows.numerics.randomness import Stream, generator, integer
 from narrows.numerics.threads import one_openmp_thread, openmp_threads
+from narrows.training.averages import Averages
 from narrows.training.checkpoints import Checkpoint
 from narrows.training.divergence import diverged
 from narrows.training.interruption import Interruption, TrainingInterrupted
 from narrows.training.memory import kept_if_asked
 from narrows.training.openmp import same_bits
+from narrows.training.opponent import contest_of
 from narrows.training.pace import Pace
 from narrows.training.partners import in_pairs
 from narrows.training.progress import Callback, Epoch
 from narrows.training.reduction import Reduction, begin_together
-from narrows.training.run_state import reseed_for_step, restore_run, state_of
+from narrows.training.run_state import reseed_for_step, restore, state_of, unfinished_epoch
 from narrows.training.shards import Shards, weighted
 from narrows.training.single_records import steps_of_an_epoch
 from narrows.training.squared_errors import EVERY, SquaredErrors, squares_of
@@ -85,6 +87,8 @@ def train(
     ------
     TrainingDivergedError
         If the loss stops being finite. The last good checkpoint stays.
+    TrainingCollapsedError
+        If one side of an adversarial training collapses. The last checkpoint stays.
     TrainingInterrupted
         After Ctrl-C, at the end of the step and once the checkpoint is written, or after another exception, its cause.
     SystemExit
@@ -94,10 +98,10 @@ def train(
     callback = callback if callback is not None and together.is_first else Callback()
     state = checkpoint.load() if checkpoint is not None and resume else None
     done = [] if state is None else [[Epoch(**row) for row in rows] for rows in state.values["done"]]
-    facts = {"seeds": seed, "stages": len(stages), "records": sum(len(stage.records) for stage in stages)}
-    facts |= {"checkpoints": 0 if state is None else 1 + state.values["epoch"] + len(done)}
-    begin_together(together, whole, facts)
-    run: _Run | None = None
+    where = 0 if state is None else 1 + state.values["epoch"] + len(done)
+    n_records = sum(len(stage.records) for stage in stages)
+    begin_together(together, whole, seeds=seed, stages=len(stages), records=n_records, checkpoints=where)
+    run: Run | None = None
     is_on_cpu = all(stage.records.device.type == "cpu" for stage in stages)
     with (
         one_openmp_thread() if is_on_cpu else nullcontext(),
@@ -105,12 +109,12 @@ def train(
     ):
         try:
             for stage in stages[len(done) :]:
-                run = _Run(stage, whole, done, workers, together, seed=seed, callback=callback, checkpoint=checkpoint)
+                run = Run(stage, whole, done, workers, together, seed=seed, callback=callback, checkpoint=checkpoint)
                 if state is not None:
-                    restore_run(run, state)
+                    restore(run, state)
                     state = None
                 done, run = [*done, run.complete()], None
-        except TrainingDivergedError:
+        except (TrainingDivergedError, TrainingCollapsedError):
             raise
         except (KeyboardInterrupt, Exception) as stop:
             if run is None:
@@ -119,7 +123,7 @@ def train(
     return done
 
 
-class _Run:
+class Run:
     """A running stage: its settings and its state."""
 
     def __init__(
@@ -138,7 +142,7 @@ class _Run:
         self.learner, self.records, self.settings = stage.learner, stage.records, stage.settings
         self.seed, self.callback, self.saves = seed, callback, checkpoint is not None
         self.together, self.checkpoint = together, checkpoint if together.is_first else None
-        self.reduction = Reduction(together, self.learner) if together.n > 1 else None
+        self.reduction = Reduction(together, self.learner, stage.opponent) if together.n > 1 else None
         self.stepper = stage.stepper or self.settings.optimiser.build(self.learner.parameters())
         self.device = self.records.device
         self.n_epochs = stage.n_epochs
@@ -150,6 +154,7 @@ class _Run:
         self.history: list[Epoch] = []
         self.losses_after: list[float] = []  # each epoch, for the schedule
         self.best = Best()
+        self.averages, self.opponent = Averages(self.learner, self.settings.averaging), stage.opponent
         if stage.start_loss is not None and stage.keeps_best:
             self.best.keep_better(stage.start_loss, self.learner)
         self.is_stopped = False  # by the callback
@@ -170,8 +175,13 @@ class _Run:
                     interruption.stop()
         finally:
             self.callback.stop()
-        self.best.load_into(self.learner)
+        self._keep_weights()
         return self.history
+
+    def _keep_weights(self) -> None:
+        """Give the learner the weights that the run keeps: the best on validation, or the last or their mean."""
+        self.averages.keep()
+        self.best.load_into(self.learner)
 
     def end_here(self) -> list[Epoch]:
         """Give the learner the weights that it keeps if the run ends now, and return the history.
@@ -180,11 +190,11 @@ class _Run:
         """
         try:
             self._check_weights()
-            unfinished = self.unfinished_epoch()
+            unfinished = unfinished_epoch(self)
         except TrainingDivergedError:
             self.best.load_into(self.learner)
             return self.history if self.best.weights else []
-        self.best.load_into(self.learner)
+        self._keep_weights()
         return self.history if unfinished is None else [*self.history, unfinished]
 
     @property
@@ -192,16 +202,14 @@ class _Run:
         patience = self.settings.patience
         has_waited = patience is not None and self.best.epochs_since >= patience
         is_done = self.epoch == self.n_epochs or self.is_stopped or has_waited
-        return is_done or (self.stage.keep_best and self._overfits)
+        if is_done or not self.stage.keep_best:
+            return is_done
+        return self.best.is_passed(self.history, self.n_epochs, math.prod(self.learner.shape))
 
     @property
-    def _number(self) -> int:
+    def number(self) -> int:
         """The number of the current epoch, from 1, over all runs of the learner."""
         return self.stage.first_epoch + self.epoch + 1
-
-    @property
-    def _overfits(self) -> bool:
-        return self.best.is_passed(self.history, self.n_epochs, math.prod(self.learner.shape))
 
     @property
     def _save_is_due(self) -> bool:
@@ -218,8 +226,9 @@ class _Run:
                 self.seconds += time.perf_counter() - began
                 self._save_if_asked()
                 interruption.stop()
-            if time.monotonic() - self.last_look > _LOOK_SECONDS and self._may_look:
-                self.callback.step(self._number, end, self.mean_loss())
+            is_checked = self.reduction is None or self.reduction.is_checked  # so that all find losses to be not finite
+            if is_checked and time.monotonic() - self.last_look > _LOOK_SECONDS:
+                self.callback.step(self.number, end, self.mean_loss())
                 if self._save_is_due:
                     self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
                     self.save()
@@ -228,58 +237,64 @@ class _Run:
         if self._save_is_due:  # an epoch may be too short for a reading within it
             self.save()
 
-    @property
-    def _may_look(self) -> bool:
-        """Whether the losses so far may be read: not if another process may find them to be not finite later."""
-        return self.reduction is None or self.reduction.is_checked
-
     def _train_step(self, indices: Tensor, *, stops: bool) -> None:
         began = 0.0 if self.pace.is_fixed else time.perf_counter()
-        self.stepper.learning_rate = self._learning_rate(self.step)
+        self.stepper.learning_rate = self.learning_rate(self.step)
         errors = self.errors if self.step % EVERY == 0 else None
         if self.reduction is not None:
-            if self.n_shards == 1:
-                with openmp_threads(self.pace.n_threads):
-                    loss = self._backward_part(indices, errors)
-            else:
-                loss = self._backward_part(indices, errors)
-            loss = self.reduction(loss, stops=stops)
+            reseed_for_step(self.noises, self._seed_of_noise, self.step, self.together.rank)
+            with openmp_threads(self.pace.n_threads) if self.n_shards == 1 else nullcontext():
+                part = self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
+            loss = self.reduction(part, stops=stops)
         elif self.n_shards == 1:
             with openmp_threads(self.pace.n_threads):
-                terms = self.learner.loss(self.records.take(indices), *self.noises)
-                loss = weighted(terms.total, self.records.weights_of(indices)).mean()
-                if errors is not None:
-                    errors.add(squares_of(terms))
-                del terms  # its tensors are freed as the gradients are computed
-                self.stepper.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss = self._backward(indices, errors)
         else:
             loss = self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
         self.stepper.step()
+        self.averages.update()
         self.losses[self.step] = loss.detach()
         if self.reduction is not None and self.reduction.finds_bad(self.losses[: self.step + 1]):
             self.step += 1
             self.mean_loss()  # raises the error in all processes
         self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
 
-    def _backward_part(self, indices: Tensor, errors: SquaredErrors | None) -> Tensor:
-        """Set the gradients of this process's part of a batch; return its part of the mean loss of the batch."""
-        reseed_for_step(self.noises, self._seed_of_noise, self.step, self.together.rank)
-        return self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
+    def _backward(self, indices: Tensor, errors: SquaredErrors | None) -> Tensor:
+        """Set the gradients of a whole batch and return its loss; an opponent takes its step."""
+        terms = self.learner.loss(self.records.take(indices), *self.noises)
+        loss = weighted(terms.total, self.records.weights_of(indices)).mean()
+        if errors is not None:
+            errors.add(squares_of(terms))
+        contest = None if self.opponent is None else contest_of(terms)
+        del terms  # its tensors are freed as the gradients are computed
+        self.stepper.zero_grad()
+        if self.opponent is None or contest is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            self.opponent.backward(loss, contest, self.stepper.weights)
+            self.opponent.step(contest, self._factor(self.step))
+        return loss
 
-    def _learning_rate(self, step: int) -> float:
+    def learning_rate(self, step: int) -> float:
         """Return the learning rate at a step of this epoch."""
+        return float(self.settings.optimiser.learning_rate) * self._factor(step)
+
+    def _factor(self, step: int) -> float:
+        """Return what the schedule multiplies learning rates by at a step of this epoch."""
         progress = (self.epoch + step / self.n_steps) / self.n_epochs
-        return float(self.settings.optimiser.learning_rate * self.settings.schedule.factor(progress, self.losses_after))
+        return float(self.settings.schedule.factor(progress, self.losses_after))
 
     def _end_epoch(self, loss: float, seconds: float) -> None:
         self._check_weights()
-        validation_loss, validation_mse = self._validate()
+        if self.opponent is not None:
+            self.opponent.check(f"epoch {self.number}, by step {self.n_steps}")
+        with self.averages.applied():
+            validation_loss, validation_mse = self._validate()
         row = Epoch(
-            epoch=self._number,
+            epoch=self.number,
             loss=loss,
             validation_loss=validation_loss,
-            learning_rate=self._learning_rate(self.n_steps - 1),
+            learning_rate=self.learning_rate(self.n_steps - 1),
             seconds=seconds,
             records_per_second=len(self.records) / seconds,
             threads=self.pace.mostly_used,
@@ -291,7 +306,8 @@ class _Run:
         self.losses_after.append(row.watched_loss)
         if self.stage.keeps_best:
             assert row.validation_loss is not None, "the best epoch needs validation data"
-            self.best.keep_better(row.validation_loss, self.learner)
+            with self.averages.applied():
+                self.best.keep_better(row.validation_loss, self.learner)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.noises, self.errors = self._noises(), SquaredErrors(self.device)
         self.pace.used.clear()
@@ -306,7 +322,7 @@ class _Run:
     def _order(self) -> Tensor:
         if not self.settings.shuffle:
             return torch.arange(len(self.records), device=self.device)
-        drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self._number - 1)
+        drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self.number - 1)
         order = torch.randperm(len(self.records), generator=drawn_by).to(self.device)
         return order if self.stage.neighbours is None else in_pairs(order, self.stage.neighbours, drawn_by)
 
@@ -331,7 +347,7 @@ class _Run:
 
     def _noises(self) -> list[Generator]:
         """Return the generators of the shards' noise in this epoch; the first is also that of a whole batch."""
-        stream, index = self.stage.noise, (*self.stage.index, self._number - 1)
+        stream, index = self.stage.noise, (*self.stage.index, self.number - 1)
         of_epoch = self._seed_of_noise = integer(self.seed, stream, *index)
         others = range(1, self.n_shards)
         return [
@@ -359,7 +375,7 @@ class _Run:
             self._diverged(f"after step {self.step}")
 
     def _diverged(self, where: str, *, is_first_step: bool = False) -> None:
-        rate = self._learning_rate(max(self.step - 1, 0))
+        rate = self.learning_rate(max(self.step - 1, 0))
         kept = (
             f"The last good state is in {self.checkpoint.path}." if self.checkpoint and self.checkpoint.exists else ""
         )
@@ -379,22 +395,5 @@ class _Run:
         self.last_save = time.monotonic()
 
     def named_noises(self) -> list[tuple[str, Generator]]:
-        """Return the generators of the noise with their names in checkpoints."""
+        """Return the generators of the shards by their names in checkpoints."""
         return [("noise" if shard == 0 else f"noise.{shard}", noise) for shard, noise in enumerate(self.noises)]
-
-    def unfinished_epoch(self) -> Epoch | None:
-        """Return the row of an epoch that is not complete; None if it has no steps yet."""
-        if self.step == 0 or len(self.history) > self.epoch:
-            return None
-        done = min(self.step * self.batch_size, len(self.records))
-        return Epoch(
-            epoch=self._number,
-            loss=self.mean_loss(),
-            validation_loss=None,
-            learning_rate=self._learning_rate(self.step - 1),
-            seconds=self.seconds,
-            records_per_second=done / self.seconds if self.seconds else 0.0,
-            threads=self.pace.mostly_used,
-            shards=self.n_shards,
-            is_complete=False,
-        )

@@ -26,6 +26,13 @@ class Reduction:
         More than one.
     learner : Learner
         The learner, with the same weights in all processes.
+    opponent : object, optional
+        The opponent of adversarial training, which is refused.
+
+    Raises
+    ------
+    InvalidParameterError
+        If one process must have whole batches.
 
     Attributes
     ----------
@@ -33,12 +40,17 @@ class Reduction:
         Whether a process was asked to stop before the last step that was checked.
     """
 
-    def __init__(self, processes: Processes, learner: Learner) -> None:
+    def __init__(self, processes: Processes, learner: Learner, opponent: object = None) -> None:
         self.processes, self.must_stop = processes, False
         self._weights = [weight for weight in learner.parameters() if weight.requires_grad]
         self._used: list[bool] | None = None
         self._statistics = list(_running_statistics(learner))
         self._n_steps = 0
+        if opponent is not None:
+            raise InvalidParameterError(
+                f"Adversarial training has two sides, and is done by one process. Got {processes.n} processes. "
+                "Start the training without torchrun."
+            )
         if any(getattr(module, "needs_whole_batch", False) for module in _modules(learner)):
             raise InvalidParameterError(
                 "Codebooks learn from whole batches, so the bottleneck 'vector-quantised' is trained by one process. "
@@ -101,7 +113,7 @@ def _running_statistics(learner: Learner) -> Iterator[Tensor]:
             yield module.running_var
 
 
-def begin_together(processes: Processes, whole: nn.Module, facts: dict[str, int]) -> None:
+def begin_together(processes: Processes, whole: nn.Module, **facts: int) -> None:
     """Give all processes the weights of the first, after checking that they are about to do the same.
 
     Parameters
@@ -110,7 +122,7 @@ def begin_together(processes: Processes, whole: nn.Module, facts: dict[str, int]
         All processes; nothing is done if there is one.
     whole : Module
         The module to be trained.
-    facts : dict of str to int
+    **facts : int
         Numbers that must be equal, by their names in errors.
 
     Raises

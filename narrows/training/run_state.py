@@ -1,4 +1,4 @@
-"""The state of a running stage as a checkpoint has it, and back."""
+"""The state of a running stage as that of a checkpoint, and back."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from narrows.training.progress import Epoch
 from narrows.training.validation import Best
 
 if TYPE_CHECKING:
-    from narrows.training.loop import _Run
+    from narrows.training.loop import Run
 
-__all__ = ["reseed_for_step", "restore_run", "state_of"]
+__all__ = ["reseed_for_step", "restore", "state_of", "unfinished_epoch"]
 
 
-def state_of(run: _Run) -> State:
+def state_of(run: Run) -> State:
     """Return the state of a run between two steps."""
     tensors = {f"weights.{name}": tensor for name, tensor in run.whole.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in run.best.weights.items()}
-    errors = run.errors.to_tensor()
-    tensors |= pack_optimiser(run.stepper) | {"losses": run.losses, "squared_errors": errors}
+    tensors |= {f"average.{name}": tensor for name, tensor in run.averages.to_tensors().items()}
+    tensors |= pack_optimiser(run.stepper) | {"losses": run.losses, "squared_errors": run.errors.to_tensor()}
+    if run.opponent is not None:
+        tensors |= {f"opponent.{name}": tensor for name, tensor in run.opponent.to_tensors().items()}
     tensors |= {name: noise.get_state() for name, noise in run.named_noises()}
-    unfinished = run.unfinished_epoch()
+    unfinished = unfinished_epoch(run)
     values = {
         "seed": run.seed,
         "done": [[row.to_json() for row in rows] for rows in run.done],
@@ -37,17 +39,36 @@ def state_of(run: _Run) -> State:
         "history": [row.to_json() for row in run.history],
         "best_loss": run.best.loss if run.best.weights else None,
         "epochs_since_best": run.best.epochs_since,
+        "averaged_steps": run.averages.steps,
         "is_stopped": run.is_stopped,
         "n_epochs": run.n_epochs,
         "is_over": run.is_over,
         "unfinished": None if unfinished is None else unfinished.to_json(),
-        "learner": names_in(run.learner, run.whole) if run.best.weights else {},
+        "learner": names_in(run.learner, run.whole) if run.best.weights or run.averages.steps else {},
     }
     return State(tensors, values)
 
 
-def restore_run(run: _Run, state: State) -> None:
-    """Continue from a checkpoint, with batches as before, whatever number of processes shares them now."""
+def unfinished_epoch(run: Run) -> Epoch | None:
+    """Return the row of an epoch that is not complete; None if it has no steps yet."""
+    if run.step == 0 or len(run.history) > run.epoch:
+        return None
+    done = min(run.step * run.batch_size, len(run.records))
+    return Epoch(
+        epoch=run.number,
+        loss=run.mean_loss(),
+        validation_loss=None,
+        learning_rate=run.learning_rate(run.step - 1),
+        seconds=run.seconds,
+        records_per_second=done / run.seconds if run.seconds else 0.0,
+        threads=run.pace.mostly_used,
+        shards=run.n_shards,
+        is_complete=False,
+    )
+
+
+def restore(run: Run, state: State) -> None:
+    """Continue a run from the state of a checkpoint, with batches as before, whatever processes share them now."""
     values = state.values
     run.divide(values.get("batch_size", run.settings.batch_size))  # older runs have one process
     run.cut(values.get("shards", 1))  # older runs have whole batches
@@ -56,6 +77,9 @@ def restore_run(run: _Run, state: State) -> None:
     run.losses.copy_(state.tensors["losses"])
     if "squared_errors" in state.tensors and run.together.is_first:  # older runs did not measure them
         run.errors.restore(state.tensors["squared_errors"])
+    run.averages.restore(state.group("average"), values.get("averaged_steps", 0))
+    if run.opponent is not None:
+        run.opponent.restore(state.group("opponent"))
     for name, noise in run.named_noises():
         noise.set_state(state.tensors[name])
     run.epoch, run.step, run.seconds = values["epoch"], values["step"], values["seconds"]
