@@ -290,6 +290,7 @@ def all_numbers() -> dict[str, str]:
     classics = json.loads((HERE / "classics.json").read_text())
     denoising = json.loads((HERE / "denoising.json").read_text())
     generation = json.loads((HERE / "generation.json").read_text())
+    fashion = json.loads((HERE / "generation-fashion-mnist.json").read_text())
     gallery = json.loads((HERE / "gallery.json").read_text())
     vae = json.loads((HERE / "vae.json").read_text())
     vq = json.loads((HERE / "vq.json").read_text())
@@ -299,6 +300,7 @@ def all_numbers() -> dict[str, str]:
         "codec": compared(codec["rows"]),
         "denoising": denoised(denoising),
         "generation": generated(generation),
+        "generation fashion": generated(fashion),
         "likelihoods": likelihoods(vae),
         "maps": mapped(maps),
     }
@@ -315,6 +317,8 @@ def all_numbers() -> dict[str, str]:
     }
     single |= paged(maps["mnist page"])
     search = searched(json.loads((HERE / "search.json").read_text()))
+    single |= {f"mnist:{name}:frechet": f"{row['frechet']:.2f}" for name, row in generation.items()}
+    single |= {f"fashion:{name}:frechet": f"{row['frechet']:.2f}" for name, row in fashion.items()}
     return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **single, **tables, **search}
 
 
