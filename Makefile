@@ -46,6 +46,7 @@ lint: install
 bench: install
 	$(BIN)/python bench/recipes.py
 	$(BIN)/python bench/classics.py
+	$(BIN)/python bench/claims.py
 	$(BIN)/python bench/gallery.py
 	$(BIN)/python bench/denoising.py
 	$(BIN)/python bench/sda.py

@@ -27,7 +27,8 @@ ROOT = HERE.parent
 PICTURES = ROOT / "docs" / "pictures"
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / page for page in ("documents.md", "classics.md", "generative.md", "maps.md", "search.md")),
+    ROOT / "README.zh-CN.md",
+    *sorted((ROOT / "docs").glob("*.md")),
 ]
 
 TWO = {"n_latent": 2, "network": "dense", "network__widths": (512, 256, 128), "network__activation": "tanh"}
@@ -45,6 +46,7 @@ METHODS = (
     "PCA + range coder",
 )
 EXACT = ("zstd, whole", "xz, whole")
+QUALITIES = (23.5, 26.5, 29.5)
 
 # What docs/classics.md shows of bench/gallery.json: by section the columns, how they are written, and what they say.
 _ERROR, _SSE = ("error", ".1f", "classifier, % wrong"), ("sse", ".2f", "squared error")
@@ -110,32 +112,38 @@ def costs(classics: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def compared(rows: list[dict[str, Any]]) -> str:
-    """Return the README's table of archives beside the alternatives, from the rows of bench/codec.json."""
+def at_qualities(rows: list[dict[str, Any]]) -> tuple[dict[str, list[Any]], str]:
+    """Return what each method of the README needs at its three qualities, and the sentence on lossless sizes."""
     sys.path.insert(0, str(HERE / "codec"))
     from rate_at_quality import curves
 
     curve_of = {curve.method: curve for curve in curves(row for row in rows if row["dataset"] == "mnist")}
-    lines = ["| MNIST, bytes an image | 23.5 dB | 26.5 dB | 29.5 dB |", "| --- | --- | --- | --- |"]
     needed = {
-        method: [curve_of[method].rate_at(psnr) for psnr in (23.5, 26.5, 29.5)]
-        for method in METHODS
-        if method in curve_of
+        method: [curve_of[method].rate_at(psnr) for psnr in QUALITIES] for method in METHODS if method in curve_of
     }
     typed = {row["setting"]: row["bytes_per_record"] for row in curve_of["narrows"].rows}
     needed["narrows"] = [
         replace(cell, n_bytes=typed[f"mnist-{psnr}, psnr={psnr}"])  # what the commands give, not between two of them
-        for cell, psnr in zip(needed["narrows"], (23.5, 26.5, 29.5), strict=True)
+        for cell, psnr in zip(needed["narrows"], QUALITIES, strict=True)
     ]
-    least = [min(cell.n_bytes or math.inf for cell in column) for column in zip(*needed.values(), strict=True)]
-    for method, cells in needed.items():
-        shown = [f"**{cell}**" if cell.n_bytes == best else str(cell) for cell, best in zip(cells, least, strict=True)]
-        lines.append(f"| {method} | {' | '.join(shown)} |")
     exact = " and ".join(
         f"{curve_of[name].rows[0]['bytes_per_record']:.0f} bytes each with {name.removesuffix(', whole')}"
         for name in EXACT
     )
-    return "\n".join([*lines, "", f"Lossless, the images take {exact}, applied to all images as one file."])
+    return needed, f"Lossless, the images take {exact}, applied to all images as one file."
+
+
+def compared(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the cells of the README's table of archives, from bench/codec.json, and the table under ``codec``."""
+    needed, exact = at_qualities(rows)
+    lines = ["| MNIST, bytes an image | 23.5 dB | 26.5 dB | 29.5 dB |", "| --- | --- | --- | --- |"]
+    least = [min(cell.n_bytes or math.inf for cell in column) for column in zip(*needed.values(), strict=True)]
+    filled = {}
+    for method, cells in needed.items():
+        shown = [f"**{cell}**" if cell.n_bytes == best else str(cell) for cell, best in zip(cells, least, strict=True)]
+        lines.append(f"| {method} | {' | '.join(shown)} |")
+        filled |= {f"codec:{method}:{psnr}": str(cell) for psnr, cell in zip(QUALITIES, cells, strict=True)}
+    return {**filled, "codec": "\n".join([*lines, "", exact])}
 
 
 def denoised(result: dict[str, Any]) -> str:
@@ -285,6 +293,9 @@ def paged(page: dict[str, Any]) -> dict[str, str]:
 
 def all_numbers() -> dict[str, str]:
     """Return what belongs between the markers of all pages."""
+    sys.path.insert(0, str(HERE))
+    from single_numbers import single_numbers
+
     recipes = json.loads((HERE / "recipes.json").read_text())
     codec = json.loads((HERE / "codec.json").read_text())
     classics = json.loads((HERE / "classics.json").read_text())
@@ -297,7 +308,8 @@ def all_numbers() -> dict[str, str]:
     sda = json.loads((HERE / "sda.json").read_text())
     maps = json.loads((HERE / "maps.json").read_text())
     tables = {
-        "codec": compared(codec["rows"]),
+        **compared(codec["rows"]),
+        **{f"denoising:{name}": f"{method['psnr_db']:.2f} dB" for name, method in denoising["methods"].items()},
         "denoising": denoised(denoising),
         "generation": generated(generation),
         "generation fashion": generated(fashion),
@@ -319,6 +331,7 @@ def all_numbers() -> dict[str, str]:
     search = searched(json.loads((HERE / "search.json").read_text()))
     single |= {f"mnist:{name}:frechet": f"{row['frechet']:.2f}" for name, row in generation.items()}
     single |= {f"fashion:{name}:frechet": f"{row['frechet']:.2f}" for name, row in fashion.items()}
+    single |= single_numbers()
     return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **single, **tables, **search}
 
 

@@ -28,8 +28,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 GENERATIVE = (ROOT / "docs" / "generative.md").read_text()
 COMPRESSION = (ROOT / "docs" / "compression.md").read_text()
-MEASURED = ("documents", "classics", "generative", "maps", "search")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CHINESE = {"README.zh-CN.md": "README.md", "docs/documents.zh-CN.md": "docs/documents.md"}
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def snippets(text: str, language: str) -> list[str]:
@@ -101,6 +101,23 @@ def test_the_commands_and_the_python_on_new_records_run(tmp_path: Path, monkeypa
     for block in snippets(GENERATIVE, "python"):
         exec(compile(block.replace("mnist", "digits"), "generative.md", "exec"), names)
     assert names["images"].shape == (64, 8, 8)
+
+
+@pytest.mark.usefixtures("few_digits")
+def test_the_commands_and_the_python_on_processes_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
+    text = (ROOT / "docs" / "processes.md").read_text()
+    for line in "".join(snippets(text, "sh")).splitlines():
+        result = CliRunner().invoke(main, quick(line))
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+    plain = "compress digits:all -m model.safetensors --max-error 10% --chunk-records 128 -o plain.narrows"
+    assert CliRunner().invoke(main, plain.split()).exit_code == 0
+    assert Path("all.narrows").read_bytes() == Path("plain.narrows").read_bytes()
+    names: dict[str, Any] = {}
+    (block,) = snippets(text, "python")
+    exec(compile(block, "processes.md", "exec"), names)
+    assert names["merged"].n_records == 360
 
 
 @pytest.mark.usefixtures("few_digits", "coarse_pictures")
@@ -301,11 +318,37 @@ def test_recipes_and_settings_in_the_docs_exist(page: Path) -> None:
         RECIPES[name]().set_params(**{key: json.loads(value) for key, value in settings.items()})
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}.md" for name in MEASURED)])
-def test_numbers_are_the_measured_ones(page: str) -> None:
+def test_numbers_are_the_measured_ones() -> None:
     documents = _load(ROOT / "bench" / "documents.py")
-    text = (ROOT / page).read_text()
-    assert text == documents.fill(text, documents.all_numbers())
+    numbers = documents.all_numbers()
+    assert {page.name for page in documents.PAGES} >= {"README.md", "README.zh-CN.md", "documents.zh-CN.md", "maps.md"}
+    for page in documents.PAGES:
+        text = page.read_text()
+        assert text == documents.fill(text, numbers), page
+
+
+def commands(text: str) -> list[str]:
+    """Return what a page tells to type, each on one line and without what is said about it."""
+    lines = re.findall(r"^(?:    )?(narrows [a-z].*)$", text.replace("\\\n", " "), flags=re.MULTILINE)
+    return [" ".join(line.split("  #")[0].split()) for line in lines]
+
+
+@pytest.mark.parametrize("chinese", CHINESE)
+def test_a_page_in_chinese_has_the_commands_and_the_code_of_the_english_one(chinese: str) -> None:
+    text, english = (ROOT / chinese).read_text(), (ROOT / CHINESE[chinese]).read_text()
+    assert set(commands(text)) <= set(commands(english))
+    assert len(commands(text)) >= 15
+    codes = [[re.sub(r" *#.*", "", line) for line in code.splitlines()] for code in snippets(text, "python")]
+    known = {re.sub(r" *#.*", "", line) for code in snippets(english, "python") for line in code.splitlines()}
+    assert {line for code in codes for line in code} <= known
+
+
+def test_every_section_in_chinese_ends_with_the_commands_that_replace_a_script() -> None:
+    text = (ROOT / "docs" / "documents.zh-CN.md").read_text()
+    sections = re.split(r"^## 文档 \d", text, flags=re.MULTILINE)[1:]
+    assert len(sections) == 5
+    for section in sections:
+        assert re.search(r"替代整个脚本的命令：\n\n(    narrows .*\n)+\s*\Z", section)
 
 
 def test_what_is_not_measured_yet_is_a_dash() -> None:

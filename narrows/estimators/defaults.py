@@ -87,6 +87,11 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Statistics)
     )
     bottleneck = as_part(Bottleneck, params["bottleneck"])
     corruption = None if params["corruption"] is None else as_part(Corruption, params["corruption"])
+    if corruption is not None and corruption.for_images and not isinstance(schema, Image):
+        raise InvalidParameterError(
+            f"The corruption '{corruption.name}' is for images. Got records of the kind '{schema.kind}'. Set another "
+            "corruption, or record='image'."
+        )
     if isinstance(schema, Columns) and corruption is None:
         corruption = Cells()  # each column is learned from any of the others
     adversary = as_optional_part(Adversary, params.get("adversary"))

@@ -52,6 +52,9 @@ SUMMARIES = {
     "text": "Text: dense or recurrent layers over embedded bytes, and a code of whole numbers for small files.",
     "table": "Rows of a table with categories, numbers, dates and missing cells: each column from any of the others.",
     "search": "Document 1: codes for search that change little with noise: a denoising autoencoder, noise of 0 to 0.7.",
+    "few-labels": (
+        "For classifiers of images of which few have labels: strided convolutions, images moved by up to two pixels."
+    ),
     "codec": (
         "For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."
     ),

@@ -17,13 +17,13 @@ from typing import Any
 
 from narrows.bottlenecks import Gaussian as GaussianCode
 from narrows.bottlenecks import Rounded, VectorQuantised
-from narrows.corruptions import Cells, Gaussian, Masking
+from narrows.corruptions import Cells, Gaussian, Masking, Shift
 from narrows.errors import UnknownNameError
-from narrows.estimators.adversarial_recipes import adversarial, vae_gan
 from narrows.estimators.autoencoder import Autoencoder
+from narrows.estimators.generative_recipes import adversarial, vae_gan, wae
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
-from narrows.networks import Convolutional, Dense, Recurrent, Temporal
-from narrows.penalties import MMD, Neighbours
+from narrows.networks import Convolutional, Dense, Recurrent, Strided, Temporal
+from narrows.penalties import Neighbours
 from narrows.preprocessing import UnitScale
 from narrows.training import SGD, Adadelta, Adam, Training
 from narrows.training.pretraining import LayerWise
@@ -224,20 +224,7 @@ def vq_vae() -> Autoencoder:
     )
 
 
-@_named("wae")
-def wae() -> Autoencoder:
-    """Tolstikhin et al. (2018): a Wasserstein autoencoder, whose codes are matched to a normal distribution."""
-    return Autoencoder(
-        n_latent=8,
-        network=Dense(widths=(512, 256), activation="silu", output_activation="sigmoid", start_at_mean=True),
-        likelihood=_SUM_OF_SQUARES.clone(),
-        penalties=(MMD(weight=100.0),),
-        preprocessing="unit-scale",
-        real_values="standardise",
-        training=Training(epochs=20, batch_size=256, optimiser=Adam(learning_rate=2e-3)),
-    )
-
-
+_named("wae")(wae)
 _named("adversarial")(adversarial)
 _named("vae-gan")(vae_gan)
 
@@ -375,6 +362,20 @@ def search() -> Autoencoder:
         preprocessing="unit-scale",
         real_values="unit-scale",
         training=Training(epochs=25),
+    )
+
+
+@_named("few-labels")
+def few_labels() -> Autoencoder:
+    """For classifiers of images of which few have labels: strided convolutions, images moved by up to two pixels."""
+    return Autoencoder(
+        n_latent=64,
+        network=Strided(channels=(32, 64), depth=1),
+        likelihood=_SUM_OF_SQUARES.clone(),
+        corruption=Shift(pixels=2),
+        preprocessing="unit-scale",
+        real_values="standardise",
+        training=Training(epochs=1, optimiser=Adam(learning_rate=2e-3)),
     )
 
 

@@ -110,6 +110,12 @@ class Stream(Enum):
     """Sample of training records for the principal components of a linear path."""
     SEARCH_ROWS = (41,)
     """Sample of training records on which weights of numbers are compared for search."""
+    PROBE_HELD_OUT = (45,)
+    """Records on which probes of codes are measured."""
+    PROBE_LABELS = (46, None, None)
+    """Labels that a probe learns from; indices: the number of labels, the draw."""
+    FEW_LABELS = (47,)
+    """Labels that are left of all."""
     USUAL_RECORDS = (60,)
     """Records without outliers, that the threshold of outliers is found by."""
     SEARCH_MASK = (42,)
