@@ -72,8 +72,6 @@ DRAWN = (
     ("samples-vae-gan", "vae-gan", "-n 60 --from density"),
 )
 
-OF_FASHION = ("auto", "vae-gan")  # rows that are drawn for Fashion-MNIST as well
-
 
 def classifier() -> narrows.AutoencoderClassifier:
     """Return the untrained classifier whose last hidden layer the features are."""
@@ -167,10 +165,9 @@ def draw(only: list[str] | None) -> None:
 
     for name, row, options in DRAWN:
         if only is None or row in only:
-            for data, end in (("mnist", ""), *([("fashion-mnist", "-fashion")] if row in OF_FASHION else [])):
-                trained(row, data)
-                where = f"-m {model_path(row, data)} -o {PICTURES / name}{end}.png --force"
-                narrows_command(f"generate {where} {options}".split(), standalone_mode=False)
+            trained(row, "mnist")
+            where = f"-m {path_of(row)} -o {PICTURES / name}.png --force"
+            narrows_command(f"generate {where} {options}".split(), standalone_mode=False)
 
 
 def main() -> None:

@@ -218,9 +218,6 @@ class TrainingDivergedError(NarrowsError, ArithmeticError):
     """The loss became NaN or infinite; the message gives epoch, step and learning rate."""
 
 
-# ---------------------------------------------------------------------------------------------------------- warnings
-
-
 class Warned(TypedDict):
     """A warning in a summary, and in the JSON output of the command line."""
 
@@ -280,10 +277,7 @@ class FreezeWarning(NarrowsWarning):
 
 
 class RangeWarning(NarrowsWarning):
-    """The range of records, or of a column, differs from that of the training data by an order of magnitude.
-
-    The message gives both and names the column; its ``count`` is the number of such columns.
-    """
+    """Records or columns have another order of magnitude than the training data; ``count`` is that of the columns."""
 
     default_kind = "range"
 

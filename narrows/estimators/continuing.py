@@ -27,7 +27,6 @@ from narrows.estimators.further_training import (
 from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.measuring import Measuring
 from narrows.estimators.preparation import (
-    against_adversary,
     chain_stage,
     discriminator_of,
     labelled,
@@ -260,8 +259,7 @@ def _continued(
     apart = Split.of(data, validation, settings, seed, by_default=chain.parts.network.linear_path)
     learned_from = apart.records
     records = labelled(learned_from, data.labels)
-    stage = chain_stage({"training": settings}, chain, records, apart.held_out)
-    stage = against_adversary(stage, chain, seed)
+    stage = chain_stage({"training": settings}, chain, records, apart.held_out, seed=seed)
     stage, kept = further_stage(stage, model, settings, apart.held_out, moments)
     trained_on = TrainedOn(data.source.name, len(learned_from), seed)
     begun = replace(model, parameters=params, chain=chain, comparison=None, kept=kept, trained_on=trained_on)

@@ -18,7 +18,6 @@ from narrows.estimators.budget import ending_early
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.planning import Planned, holds_out, planned
 from narrows.estimators.preparation import (
-    against_adversary,
     chain_stage,
     discriminator_of,
     labelled,
@@ -130,8 +129,7 @@ def train_model(
         _warn_if_too_large(chain)
     pretraining = pretraining_stages(params, chain, records)
     stage_name = "all layers" if pretraining else plan.name
-    stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=stage_name)
-    stage = against_adversary(stage, chain, seed)
+    stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=stage_name, seed=seed)
     stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:
@@ -176,9 +174,8 @@ def train_model(
         comparison=comparison,
         kept=kept,
     )
-    unseen = None if plan.race is None else apart.held_out
-    told = (source.labels, labels)
-    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen, *told)
+    told = (None if plan.race is None else apart.held_out, source.labels, labels)
+    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, *told)
 
 
 def train_stages(

@@ -39,7 +39,6 @@ from narrows.training.partners import nearest_records
 from narrows.training.pretraining import Pretraining
 
 __all__ = [
-    "against_adversary",
     "becomes_image",
     "chain_stage",
     "check_patience",
@@ -165,9 +164,15 @@ def pretraining_stages(params: Mapping[str, Any], chain: Chain, records: Records
 
 
 def chain_stage(
-    params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None, *, name: str = ""
+    params: Mapping[str, Any],
+    chain: Chain,
+    records: Records,
+    held_out: Records | None,
+    *,
+    name: str = "",
+    seed: int = 0,
 ) -> Stage:
-    """Return the stage that trains the whole chain.
+    """Return the stage that trains the whole chain, against a new discriminator from ``seed`` if it has an adversary.
 
     Raises
     ------
@@ -183,11 +188,7 @@ def chain_stage(
             chain.check_support(batch)
     keep_best = held_out is not None and chain.parts.network.linear_path
     neighbours = _neighbours(chain, records)
-    return Stage(chain, records, held_out, settings, name=name, keep_best=keep_best, neighbours=neighbours)
-
-
-def against_adversary(stage: Stage, chain: Chain, seed: int) -> Stage:
-    """Return a stage that trains a chain against a new discriminator, if the chain has an adversary."""
+    stage = Stage(chain, records, held_out, settings, name=name, keep_best=keep_best, neighbours=neighbours)
     if chain.parts.adversary is None:
         return stage
     learner = AdversarialChain(chain, seed)

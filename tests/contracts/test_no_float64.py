@@ -35,6 +35,7 @@ CASES = {
         IMAGES,
         {"penalties": ("l1", "mmd", "kl-sparsity"), "network": Dense(widths=(8,), code_activation="sigmoid")},
     ),
+    "adversary": (IMAGES, {"adversary": "records", "bottleneck": "gaussian", "training__averaging": 0.9}),
     "lossless": (IMAGES, {"residual": CausalNetwork(epochs=1)}),
 }
 

@@ -148,9 +148,7 @@ def test_a_young_contest_has_not_collapsed():
 def test_a_discriminator_that_is_not_finite_ends_the_run():
     discriminator = DenseDiscriminator(2, (), torch.Generator().manual_seed(0))
     torch.nn.init.constant_(discriminator.head.weight, float("inf"))
-    with pytest.raises(
-        TrainingCollapsedError, match=r"discriminator of codes collapsed in epoch 1.*Lower adversary__lea"
-    ):
+    with pytest.raises(TrainingCollapsedError, match=r"discriminator of codes collapsed in epoch 1.*Lower adv"):
         Opponent.of(discriminator, Adam(), "codes").check("epoch 1")
 
 

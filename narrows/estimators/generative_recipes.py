@@ -1,4 +1,4 @@
-"""The recipes whose autoencoders are trained against a discriminator."""
+"""The recipes of autoencoders whose codes are matched to a normal distribution, or that have an adversary."""
 
 from __future__ import annotations
 
@@ -9,9 +9,23 @@ from narrows.bottlenecks import Gaussian
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.likelihoods import Normal
 from narrows.networks import Dense
+from narrows.penalties import MMD
 from narrows.training import Adam, Training
 
-__all__ = ["adversarial", "vae_gan"]
+__all__ = ["adversarial", "vae_gan", "wae"]
+
+
+def wae() -> Autoencoder:
+    """Tolstikhin et al. (2018): a Wasserstein autoencoder, whose codes are matched to a normal distribution."""
+    return Autoencoder(
+        n_latent=8,
+        network=Dense(widths=(512, 256), activation="silu", output_activation="sigmoid", start_at_mean=True),
+        likelihood=Normal(scale=math.sqrt(0.5)),
+        penalties=(MMD(weight=100.0),),
+        preprocessing="unit-scale",
+        real_values="standardise",
+        training=Training(epochs=20, batch_size=256, optimiser=Adam(learning_rate=2e-3)),
+    )
 
 
 def adversarial() -> Autoencoder:
