@@ -40,7 +40,7 @@ def _claims(claims: dict[str, Any]) -> dict[str, str]:
 
 def _maps(maps: dict[str, Any]) -> dict[str, str]:
     filled = {}
-    for name in ("mnist auto", "mnist map"):
+    for name in ("mnist auto", "mnist hinton2006", "mnist map"):
         code, pca = maps[name]["maps"][:2]
         filled |= {f"{name}:accuracy": f"{code['accuracy']:.2f}", f"{name}:pca": f"{pca['accuracy']:.2f}"}
     return filled

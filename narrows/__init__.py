@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from narrows.archive.compress import compress
     from narrows.archive.reader import open_archive
     from narrows.archive.restore import restore
+    from narrows.archive.sharding import compress_shard, merge, plan
     from narrows.archive.trials import try_qualities
     from narrows.estimators.autoencoder import Autoencoder
     from narrows.estimators.byte_model import ByteModel
@@ -39,10 +40,13 @@ __all__ = [
     "Training",
     "__version__",
     "compress",
+    "compress_shard",
     "errors",
     "evaluate",
     "load",
+    "merge",
     "open_archive",
+    "plan",
     "recipe",
     "register",
     "restore",
@@ -61,9 +65,12 @@ _HOMES = {
     "ByteModel": "narrows.estimators.byte_model",
     "Training": "narrows.training",
     "compress": "narrows.archive.compress",
+    "compress_shard": "narrows.archive.sharding",
     "evaluate": "narrows.evaluation.metrics",
     "load": "narrows.estimators.loading",
+    "merge": "narrows.archive.sharding",
     "open_archive": "narrows.archive.reader",
+    "plan": "narrows.archive.sharding",
     "recipe": "narrows.estimators.recipes",
     "register": "narrows.parts.user_code",
     "restore": "narrows.archive.restore",

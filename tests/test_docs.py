@@ -103,6 +103,23 @@ def test_the_commands_and_the_python_on_new_records_run(tmp_path: Path, monkeypa
     assert names["images"].shape == (64, 8, 8)
 
 
+@pytest.mark.usefixtures("few_digits")
+def test_the_commands_and_the_python_on_processes_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
+    text = (ROOT / "docs" / "processes.md").read_text()
+    for line in "".join(snippets(text, "sh")).splitlines():
+        result = CliRunner().invoke(main, quick(line))
+        assert result.exit_code == 0, f"{line}\n{result.output}"
+    plain = "compress digits:all -m model.safetensors --max-error 10% --chunk-records 128 -o plain.narrows"
+    assert CliRunner().invoke(main, plain.split()).exit_code == 0
+    assert Path("all.narrows").read_bytes() == Path("plain.narrows").read_bytes()
+    names: dict[str, Any] = {}
+    (block,) = snippets(text, "python")
+    exec(compile(block, "processes.md", "exec"), names)
+    assert names["merged"].n_records == 360
+
+
 @pytest.mark.usefixtures("few_digits", "coarse_pictures")
 def test_the_commands_and_the_python_on_maps_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

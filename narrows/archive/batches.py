@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -16,11 +17,12 @@ from narrows.data import Source
 from narrows.data.fill import is_fill
 from narrows.numerics.batches import batch_size
 
-__all__ = ["Batch", "batches_of", "prepared"]
+__all__ = ["Batch", "batches_of", "items_apart", "prepared"]
 
 _BATCH_BYTES = 32 << 20
 _BATCH_RECORDS = 8192
 _ENCODED_RECORDS = 1024  # that an encoder processes at once
+_FEWEST_ITEMS = 256  # in a batch that is not the last, if chunks are small
 
 
 class Batch(NamedTuple):
@@ -62,20 +64,39 @@ def prepared(plan: Plan, items: range) -> Batch:
     return Batch(items.stop, records, names, symbols, restored, tally, labels)
 
 
-def batches_of(source: Source, plan: Plan) -> Iterator[range]:
-    """Split the items into ranges, which do not depend on the number of threads.
+def items_apart(plan: Plan, chunk_records: int) -> int:
+    """Return the number of items after which both a chunk and a batch end, for a largest number of records of a chunk.
 
-    The encoder processes so many records at once that the number of records in a range makes no difference to it; of
-    these, a quarter at a time on a CPU. With an effort, which takes long, ranges are so short, for the progress.
+    Batches of an encoder may have an influence on the last bits of codes. Archives are therefore the same if they are
+    written in parts that begin at such items.
     """
-    size = max(1, min(_BATCH_RECORDS, _BATCH_BYTES // max(source.values[:1].nbytes, 1)))
+    per_item = plan.layout.n_records
+    whole = math.lcm(chunk_records, per_item) // per_item
+    return whole * -(-min(_FEWEST_ITEMS, _most_items(plan)) // whole)
+
+
+def batches_of(plan: Plan, chunk_records: int) -> Iterator[range]:
+    """Split the items into ranges, which do not depend on the number of threads, and end where `items_apart` says.
+
+    The encoder processes so many records at once that the number of records in a range makes no difference to its
+    speed; of these, a quarter at a time on a CPU. With an effort, which takes long, ranges are so short, for the
+    progress.
+    """
+    source, apart = plan.source, items_apart(plan, chunk_records)
+    size = _most_items(plan)
     encoded = batch_size(plan.codec.shape, _ENCODED_RECORDS)
     part = size if plan.layout.n_records > 1 else encoded if plan.effort == 0 else -(-encoded // 4)
+    part = min(part, size)
     every = range(len(source))
-    for start in range(0, len(source), size):
-        batch = every[start : start + size]
+    for start in range(0, len(source), apart):
+        batch = every[start : start + apart]
         for first in range(0, len(batch), part):
             yield batch[first : first + part]
+
+
+def _most_items(plan: Plan) -> int:
+    """Return the largest number of items of a batch."""
+    return max(1, min(_BATCH_RECORDS, _BATCH_BYTES // max(plan.source.values[:1].nbytes, 1)))
 
 
 def _records(source: Source, start: int, stop: int, layout: Layout) -> tuple[NDArray[Any], list[str] | None]:

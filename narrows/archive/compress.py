@@ -8,26 +8,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
 from narrows.archive.appending import check_chunk_records, check_together, metadata_of
-from narrows.archive.batches import batches_of, prepared
 from narrows.archive.byte_model_writer import byte_model_of, compress_with_bytes
 from narrows.archive.encoder import ModelEncoder
 from narrows.archive.field_writer import check_without_model
 from narrows.archive.names import warn_of_repeated
 from narrows.archive.plan import Plan, plan_archive
+from narrows.archive.plan_writing import TooLow, write_plan
 from narrows.archive.summary import Summary
 from narrows.archive.summary_of import summary_of
 from narrows.archive.table_codec import is_table_model
 from narrows.archive.table_summary import TableSummary
-from narrows.archive.tally import ErrorTally
-from narrows.archive.texts import text_chunk_records
 from narrows.archive.without_model import compress_with_table, compress_without_model
-from narrows.archive.writer import Writer
 from narrows.errors import InvalidParameterError, recorded
 from narrows.io.files import check_output
 from narrows.io.progress import Progress
@@ -39,7 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compress", "compress_within"]
 
-_COPIES = 3  # of a batch's bytes in memory, when it is done
 _TRIES, _MARGIN_DB = 4, 0.01  # to reach a PSNR, for which a way is chosen on some of the records
 
 
@@ -291,9 +286,9 @@ def _with_model(
         wanted = plan.least_db
         for n_left in reversed(range(_TRIES)):
             try:
-                writer, tally = _write(path, plan, progress, writing, least_db=wanted if n_left else None)
+                writer, tally = write_plan(path, plan, progress, writing, least_db=wanted if n_left else None)
                 break
-            except _TooLow as missed:  # nothing is left of the archive
+            except TooLow as missed:  # nothing is left of the archive
                 assert plan.psnr is not None
                 assert wanted is not None
                 nearer = {**asked, "psnr": plan.psnr + (wanted - missed.psnr_db) + _MARGIN_DB}
@@ -310,55 +305,3 @@ def _as_planned(plan: Plan, planned: Plan) -> Plan:
     if planned.weight is None:
         return plan
     return replace(plan, bound=planned.bound, weight=planned.weight, group_records=planned.group_records)
-
-
-class _TooLow(Exception):  # noqa: N818
-    """Raised when the restored records have a lower PSNR than wanted, so that no archive is written."""
-
-    def __init__(self, psnr_db: float) -> None:
-        super().__init__(psnr_db)
-        self.psnr_db = psnr_db
-
-
-def _write(
-    path: str | os.PathLike[str],
-    plan: Plan,
-    progress: Progress | None,
-    writing: dict[str, Any],
-    *,
-    least_db: float | None = None,
-) -> tuple[Writer, ErrorTally]:
-    """Write the records of a plan; return the closed writer and the errors of the records.
-
-    Raises
-    ------
-    _TooLow
-        If the records are restored at less than `least_db`.
-    """
-    codec, source = plan.codec, plan.source
-    tally = ErrorTally(codec.qualities[plan.quality], plan.peak)
-    planned = {
-        "fill_value": plan.fill_value,
-        "parts_of": plan.series or plan.texts,
-        "group_records": plan.group_records,
-    }
-    if source.text is not None and plan.bound is not None and writing["chunk_records"] is None:
-        writing = {**writing, "chunk_records": text_chunk_records(source.text, codec.n_symbols)}
-    writing = {**planned, **writing}
-    with Writer(path, codec, plan.quality, plan.metadata, **writing) as writer:
-        batches = list(batches_of(source, plan))
-        n_bytes = _COPIES * len(batches[0]) * source.values[:1].nbytes if batches else 0
-        for batch in writer.pool.map(partial(prepared, plan), batches, n_bytes):
-            records = None if plan.bound is None else batch.records
-            writer.add(batch.symbols, batch.restored, batch.names, records=records, labels=batch.labels)
-            tally.extend(batch.tally)
-            if progress is not None:
-                progress("compressing", batch.stop, len(source), "records")
-        writer.flush()
-        if plan.bound is None:
-            tally.n_values -= tally.n_fill
-        elif plan.weight is None:
-            tally.squared, tally.max_error = writer.errors.squared, writer.errors.largest
-        if least_db is not None and tally.psnr_db is not None and tally.psnr_db < least_db:
-            raise _TooLow(tally.psnr_db)
-    return writer, tally

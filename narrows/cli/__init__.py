@@ -31,6 +31,8 @@ VERBS = {
     "classify": ("narrows.cli.classify", "Train a classifier from few labels, and use it (train, predict)."),
     "generate": ("narrows.cli.generate", "Make new records: samples, interpolations, manifolds, traversals."),
     "compress": ("narrows.cli.compress", "Compress data into a small archive, at a quality that you choose."),
+    "plan": ("narrows.cli.plan", "Fix what is global of an archive that several processes write."),
+    "merge": ("narrows.cli.merge", "Join the parts of an archive that several processes wrote."),
     "restore": ("narrows.cli.restore", "Restore the records of an archive, or some of them."),
     "list": ("narrows.cli.list", "List the records of an archive, with their names."),
     "verify": ("narrows.cli.archive", "Check that an archive is intact."),

@@ -10,6 +10,7 @@ import click
 from narrows.cli.compress_bytes import compress_bytes
 from narrows.cli.compress_field import compress_without_model
 from narrows.cli.compress_options import check_bound, check_model, check_options, check_values, choose, losses
+from narrows.cli.compress_shard import compress_shard
 from narrows.cli.compress_table import compress_by_model, table_options, without_bound
 from narrows.cli.compressed import result_lines
 from narrows.cli.console import print_json, print_written
@@ -60,6 +61,8 @@ Without -m, a table in a CSV, TSV, Parquet or Feather file is compressed in one 
 have in common is learned, and the archive has all that restoring needs. CSV files come back byte for byte, as they were
 before gzip or zstd. A CSV file of numbers at a date each is a series; --as table makes it a table. Text from standard
 input (-) is a table, too.
+
+Several processes or machines compress one set of records with --plan and --shard, see `narrows plan --help`.
 
 Images larger than those that the model was trained on are cut into tiles and restored as a whole. Tiles without
 overlap may have visible seams; with --overlap they are blended.
@@ -141,6 +144,10 @@ so that reading needs FILE.narrows alone.
     is_flag=True,
     help="With --max-error or --lossless: keep codes that restoring does not need, to search the archive.",
 )
+@click.option("--plan", type=READS, metavar="PLAN", help="Compress as a plan says, made by `narrows plan`.")
+@click.option(
+    "--shard", metavar="I/N", help="With --plan: the I-th of N parts of DATA, to be joined by `narrows merge`."
+)
 @click.option("--append", is_flag=True, help="Add to an existing archive of the same model, quality and bound.")
 @table_options
 @data_options
@@ -167,6 +174,8 @@ def compress(
     kind: str | None,
     labels: str | None,
     keep_codes: bool,
+    plan: str | None,
+    shard: str | None,
     append: bool,
     as_table: dict[str, Any],
     limit: int | None,
@@ -186,6 +195,10 @@ def compress(
     Without a model, one array or series is compressed within a bound; CSV and WAV files by default losslessly. Tables
     in CSV and Parquet files and lines of text are always restored exactly, by what is learned from them in this step.
     """
+    if plan is not None or shard is not None:
+        running: dict[str, Any] = {"force": force, "threads": threads, "as_json": as_json, "quiet": quiet}
+        compress_shard(data, output, plan=plan, shard=shard, model=model, device=device, **running)
+        return
     given: dict[str, Any] = {"model": model, "max_error": max_error, "lossless": lossless}
     kind, lossless, max_error = without_bound(data, kind, as_table, **given)
     wanted: dict[str, Any] = {"psnr": psnr, "bytes_per_record": bytes_per_record, "quality": quality}

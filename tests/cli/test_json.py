@@ -54,6 +54,8 @@ CALLS = {
     "verify": ["verify digits.narrows -m {model}", "verify damaged.narrows"],
     "recover": ["recover digits.narrows -o a.narrows"],
     "embed": ["embed digits.narrows -m {model} -o a.narrows"],
+    "plan": ["plan digits:test -m {model} -o a.json -q", "plan digits:test -m {model} -o b.json -q --lossless"],
+    "merge": ["merge part.narrows -o a.narrows -q"],
     "export": ["export {model} -o a.onnx", "export {model} --part encoder -o b.onnx"],
     "picture": ["picture -m {model} --kind curves -o a.svg"],
     "recipes": ["recipes"],
@@ -138,6 +140,9 @@ def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, smal
         if not any(name in call for call in CALLS[section]):
             continue
         narrows("compress", data, "-m", model, "-o", name, "-q", "--force")
+    if section == "merge":
+        narrows("plan", "digits:test", "-m", model, "-o", "p.json", "-q")
+        narrows("compress", "digits:test", "--plan", "p.json", "--shard", "1/1", "-o", "part.narrows", "-q")
     monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 20)
     # Pictures take most of the time of a demo.
     monkeypatch.setattr("narrows.cli.demo._write", lambda *_: None)

@@ -10,8 +10,8 @@ from PIL import Image
 from narrows.cli import main
 from narrows.cli.outputs import READS, READS_PIPE, WRITES, WRITES_PIPE, Verb
 
-PATHS = {"-m", "-i", "--valid", "--train", "--between", "--traverse"}
-PATHS |= {"data", "queries", "archive", "file", "codes", "model"}
+PATHS = {"--plan", "-m", "-i", "--valid", "--train", "--between", "--traverse"}
+PATHS |= {"data", "queries", "archive", "file", "codes", "model", "parts"}
 OUTPUTS = {"-o", "--per-record", "--picture", "--save"}
 VERBS = {name: main.get_command(None, name) for name in main.list_commands(None)}
 

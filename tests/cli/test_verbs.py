@@ -21,6 +21,8 @@ CALLS = {
     "map": "digits:test -m {model} -o out.png",
     "generate": "-m {model} -n 2 -o out.png",
     "compress": "digits:test -m {model} -o out.narrows",
+    "plan": "digits:test -m {model} -o out.json",
+    "merge": "part.narrows -o out.narrows",
     "restore": "digits.narrows -m {model} -o out.npy",
     "list": "digits.narrows",
     "verify": "digits.narrows -m {model}",
@@ -46,6 +48,9 @@ def test_verb(verb, narrows, model, small_demo, monkeypatch):
     np.save("series.npy", np.arange(100) % 7)
     if "digits.narrows" in CALLS[verb]:
         narrows("compress", "digits:test", "-m", model, "-o", "digits.narrows", "--quiet")
+    if verb == "merge":
+        narrows("plan", "digits:test", "-m", model, "-o", "p.json", "-q")
+        narrows("compress", "digits:test", "--plan", "p.json", "--shard", "1/1", "-o", "part.narrows", "-q")
     said = narrows(verb, *CALLS[verb].format(model=model).split())
     assert said.stdout
     written = [path for path in Path().iterdir() if path.name.startswith("out")]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from narrows.data.tables import kernels, rows
 from narrows.data.tables.cells import Cells
+from narrows.data.tables.choice import open_table, steps_of_series
 from narrows.data.tables.opening import open_csv, parse_kinds
 from narrows.errors import CorruptFileError, DataError, InvalidParameterError, UnknownNameError
 
@@ -226,3 +227,12 @@ def test_options_say_what_is_not_found(tmp_path):
     assert parse_kinds("a:text, b:c:integer") == {"a": "text", "b:c": "integer"}
     with pytest.raises(InvalidParameterError, match="Allowed: integer"):
         parse_kinds("a:words")
+
+
+def test_a_column_of_numbers_is_a_series_however_they_are_written(tmp_path):
+    """The 1e-05 of Python is unlike decimals, but a number; a word is none."""
+    values = [f"{value / 7:.6f}" for value in range(50)]
+    for odd, is_series in (("1e-05", True), ("much", False)):
+        path = tmp_path / f"{odd}.csv"
+        path.write_text("\n".join(["value", *values, odd]) + "\n")
+        assert steps_of_series(open_table(path)) == is_series, odd

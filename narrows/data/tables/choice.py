@@ -112,14 +112,14 @@ def table_of(data: Any, *, max_error: Any = None, as_records: bool = False, **re
 def steps_of_series(source: TableSource) -> bool:
     """Return whether the rows of a file of text are the steps of a series.
 
-    These are numbers, each at a date that is not before the last, or a single column of numbers.
+    These are numbers, each at a date that is not before the last, or a single column of numbers, however written.
     """
     if not isinstance(source, CsvSource):
         return False
     are_dates = [rule.kind in {"date", "datetime"} for rule in source.form.rules]
     are_numbers = [rule.kind in _NUMBERS for rule in source.form.rules]
     if are_numbers == [True]:
-        return not any(group.n_exceptions for group in source.groups(_ROWS))
+        return all(_is_number(text) for group in source.groups(_ROWS) for text in group.columns[0].texts)
     if sum(are_dates) != 1 or sum(are_numbers) != len(are_numbers) - 1 or not any(are_numbers):
         return False
     place, last = are_dates.index(True), None
@@ -131,4 +131,13 @@ def steps_of_series(source: TableSource) -> bool:
         if last is not None and values[0] < last:
             return False
         last = values[-1]
+    return True
+
+
+def _is_number(text: bytes | str) -> bool:
+    """Return whether a cell that is unlike its column is a number all the same, such as 1e-05 among decimals."""
+    try:
+        float(text)
+    except ValueError:
+        return False
     return True
