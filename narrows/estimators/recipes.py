@@ -383,7 +383,7 @@ def few_labels() -> Autoencoder:
         corruption=Shift(pixels=2),
         preprocessing="unit-scale",
         real_values="standardise",
-        training=Training(epochs=1, optimiser=Adam(learning_rate=2e-3)),
+        training=Training(),
     )
 
 
