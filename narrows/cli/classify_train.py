@@ -33,7 +33,7 @@ predict the same class of a record and of a corrupted copy of it.
 
 \b
 Settings for --set are parameters of AutoencoderClassifier:
-  --set autoencoder__n_latent=32 --set consistency=0.5 --set training__optimiser__learning_rate=1e-3
+  --set autoencoder__n_latent=32 --set consistency=0.5 --set training__validation=0.1
 
 \b
   narrows classify train mnist --n-labels 1000 -o digits.safetensors
@@ -61,7 +61,6 @@ Settings for --set are parameters of AutoencoderClassifier:
 )
 @click.option("--recipe", "name", metavar="NAME", help="The autoencoder.  [default: few-labels for images, else auto]")
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data in the training on labels.")
-@click.option("--valid", type=float, metavar="SHARE", help="Share of the labelled records to validate on, such as 0.1.")
 @click.option("--threads", type=click.IntRange(1), metavar="N", help="CPU threads to train with.  [default: all]")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all randomness.")
 @data_options
@@ -164,7 +163,7 @@ def _classifier(
     if start is not None:
         autoencoder = clone(start)
     classifier = classifier_for(source, autoencoder).set_params(random_state=flags["seed"])
-    given = {"epochs": flags["epochs"], "validation": flags["valid"], "threads": flags["threads"]}
+    given = {"epochs": flags["epochs"], "threads": flags["threads"]}
     asked_for = {f"training__{option}": value for option, value in given.items() if value is not None}
     if flags["device"] != "auto":
         asked_for["training__device"] = flags["device"]

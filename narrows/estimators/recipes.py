@@ -17,12 +17,13 @@ from typing import Any
 
 from narrows.bottlenecks import Gaussian as GaussianCode
 from narrows.bottlenecks import Rounded, VectorQuantised
-from narrows.corruptions import Cells, Gaussian, Masking, Shift
+from narrows.corruptions import Cells, Gaussian, Masking
 from narrows.errors import UnknownNameError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.generative_recipes import adversarial, vae_gan, wae
+from narrows.estimators.label_recipes import few_labels
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
-from narrows.networks import Convolutional, Dense, Recurrent, Strided, Temporal
+from narrows.networks import Convolutional, Dense, Recurrent, Temporal
 from narrows.penalties import Neighbours
 from narrows.preprocessing import UnitScale
 from narrows.training import SGD, Adadelta, Adam, Training
@@ -365,18 +366,7 @@ def search() -> Autoencoder:
     )
 
 
-@_named("few-labels")
-def few_labels() -> Autoencoder:
-    """For classifiers of images of which few have labels: strided convolutions, images moved by up to two pixels."""
-    return Autoencoder(
-        n_latent=64,
-        network=Strided(channels=(32, 64), depth=1),
-        likelihood=_SUM_OF_SQUARES.clone(),
-        corruption=Shift(pixels=2),
-        preprocessing="unit-scale",
-        real_values="standardise",
-        training=Training(epochs=1, optimiser=Adam(learning_rate=2e-3)),
-    )
+_named("few-labels")(few_labels)
 
 
 @_named("codec")

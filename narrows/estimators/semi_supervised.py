@@ -8,10 +8,12 @@ from narrows.estimators.classifier import AutoencoderClassifier
 from narrows.estimators.preparation import schema_for
 from narrows.estimators.recipes import recipe
 from narrows.records import Image, Vector
+from narrows.training import Training
 
 __all__ = ["classifier_for"]
 
 _SMALLEST = 8  # height and width of images for strided convolutions
+_STEPS = 500  # of the training without labels: on MNIST more of them, or none, change the errors by less than draws do
 
 
 def classifier_for(source: Source, autoencoder: Autoencoder | None = None) -> AutoencoderClassifier:
@@ -28,7 +30,9 @@ def classifier_for(source: Source, autoencoder: Autoencoder | None = None) -> Au
     if autoencoder is None:
         schema = schema_for("auto", source)
         if isinstance(schema, Image) and min(schema.layout.height, schema.layout.width) >= _SMALLEST:
-            autoencoder = recipe("few-labels")
+            settings = Training()
+            epochs = max(1, _STEPS // -(-len(source) // settings.batch_size))
+            autoencoder = recipe("few-labels", training__epochs=epochs)
         elif not isinstance(schema, Vector):
             autoencoder = recipe("auto")
     return AutoencoderClassifier(autoencoder, consistency=1.0)

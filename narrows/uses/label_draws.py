@@ -27,7 +27,7 @@ def check_classes(labels: NDArray[Any], name: str) -> None:
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         raise DataError(
-            f"A classifier needs records of at least two classes. All of {name} have the label {classes[0]!r}."
+            f"A classifier needs records of at least two classes. All of {name} have the label {classes.tolist()[0]!r}."
         )
     once = classes[counts == 1].tolist()
     if once:
