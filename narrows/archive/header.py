@@ -149,10 +149,11 @@ def read_index(source: ByteFile, header: Header) -> Index:
     return index
 
 
-def read_whole_index(source: ByteFile, header: Header) -> Index:
-    """Return the index of an archive to append to; it must be intact at the end of the file.
+def read_whole_index(source: ByteFile, header: Header, *, hindered: str = "no records can be appended") -> Index:
+    """Return the index of an archive to append to or to copy; it must be intact at the end of the file.
 
-    The bytes of an append that is not complete are ignored from then on: `source.size` is where to append.
+    An error says what is ``hindered``. The bytes of an append that is not complete are ignored from then on:
+    `source.size` is where to append.
 
     Raises
     ------
@@ -168,7 +169,7 @@ def read_whole_index(source: ByteFile, header: Header) -> Index:
         return _read_complete(source, header)
     except CorruptArchiveError as error:
         raise CorruptArchiveError(
-            f"{source.path} is damaged or truncated, so that no records can be appended: {error}. {remedy(source.path)}"
+            f"{source.path} is damaged or truncated, so that {hindered}: {error}. {remedy(source.path)}"
         ) from error
 
 

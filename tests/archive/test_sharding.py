@@ -3,13 +3,18 @@
 import json
 import shutil
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import narrows
 from narrows.archive import batches, inspect, verify
+from narrows.archive.byte_file import ByteFile
+from narrows.archive.header import read_header
+from narrows.archive.layout import pack_header
 from narrows.archive.sharding import planning, read_plan
+from narrows.archive.sharding.plan_file import write_saved
 from narrows.errors import (
     ArchiveError,
     CorruptArchiveError,
@@ -168,6 +173,18 @@ def test_a_part_that_was_appended_to_is_refused(planned, source, codec_model, tm
         narrows.merge(parts, tmp_path / "all.narrows")
 
 
+@pytest.mark.parametrize(("entry", "value"), [("of", 0), ("number", 4), ("number", 0), ("first", [])])
+def test_a_part_with_a_forged_place_is_refused(entry, value, planned, tmp_path):
+    _, (part, *others) = planned(name="forged")
+    with ByteFile(part) as file:
+        metadata = read_header(file).metadata
+    more = {**metadata.more, "shard": {**metadata.more["shard"], entry: value}}
+    forged = replace(metadata, more=more)
+    part.write_bytes(pack_header(forged.to_json()) + part.read_bytes().removeprefix(pack_header(metadata.to_json())))
+    with pytest.raises(ArchiveError, match=r"forged-1.narrows (is no part of an archive|is damaged)"):
+        narrows.merge([part, *others], tmp_path / "all.narrows")
+
+
 def test_a_shard_needs_the_data_model_and_version_of_its_plan(planned, source, codec_model, tmp_path):
     plan, _ = planned()
     how = {"plan": plan, "model": codec_model}
@@ -182,15 +199,23 @@ def test_a_shard_needs_the_data_model_and_version_of_its_plan(planned, source, c
             narrows.compress_shard(source, out, shard=shard, **how)
     with pytest.raises(InvalidParameterError, match="does not name a model file"):
         narrows.compress_shard(source, out, plan=plan)
-    values = json.loads(plan.read_text())
+    values, saved = json.loads(plan.read_text()), read_plan(plan)
     for name, value, error, message in (
         ("narrows", "0.0.1", InvalidParameterError, r"made by narrows 0\.0\.1"),
         ("weights", "0" * 64, WrongModelError, "of weights 000000000000"),
-        ("kind", "other", DataError, "is no plan"),
-        ("new", 1, DataError, "is no plan"),
+    ):
+        write_saved(replace(saved, **{name: value}), plan, force=True)
+        with pytest.raises(error, match=message):
+            narrows.compress_shard(source, out, **how)
+    for name, value, message in (
+        ("kind", "other", "is no plan"),
+        ("new", 1, "is no plan"),
+        ("quality", [], "was changed after `narrows plan` wrote it"),
+        ("chunk_records", "x", "was changed"),
+        ("checksum", None, "was changed"),
     ):
         plan.write_text(json.dumps({**values, name: value}))
-        with pytest.raises(error, match=message):
+        with pytest.raises(DataError, match=message):
             narrows.compress_shard(source, out, **how)
     with pytest.raises(DataNotFoundError, match="There is no plan"):
         narrows.compress_shard(source, out, plan=tmp_path / "none.json")

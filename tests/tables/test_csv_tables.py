@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import narrows
 from narrows.data.tables import kernels, rows
 from narrows.data.tables.cells import Cells
 from narrows.data.tables.choice import open_table, steps_of_series
@@ -229,10 +230,16 @@ def test_options_say_what_is_not_found(tmp_path):
         parse_kinds("a:words")
 
 
-def test_a_column_of_numbers_is_a_series_however_they_are_written(tmp_path):
-    """The 1e-05 of Python is unlike decimals, but a number; a word is none."""
-    values = [f"{value / 7:.6f}" for value in range(50)]
-    for odd, is_series in (("1e-05", True), ("much", False)):
-        path = tmp_path / f"{odd}.csv"
-        path.write_text("\n".join(["value", *values, odd]) + "\n")
-        assert steps_of_series(open_table(path)) == is_series, odd
+ODD = ["1e-05", "0.5", "", "1E5", "007", "+3", " 5", "-0", "5.", "1_000", "inf", "1e400", "much"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_column_of_floats_is_a_series_if_that_gives_the_same_file_back(odd, tmp_path):
+    """Floats as Python writes them are, with missing ones; other ways to write a number are exceptions of a table."""
+    path, archive, back = tmp_path / "s.csv", tmp_path / "s.narrows", tmp_path / "back.csv"
+    values = [repr(value / 7) for value in range(50)]
+    path.write_text("\n".join(["value", *values, odd, *values]) + "\n")
+    assert steps_of_series(open_table(path)) == (odd in ODD[:3])
+    narrows.compress(path, archive)
+    narrows.restore(archive, out=back)
+    assert back.read_bytes() == path.read_bytes()

@@ -19,12 +19,13 @@ from narrows.archive.models import find_codec, needed_by
 from narrows.archive.sharding.plan_file import SHARD
 from narrows.codec.parts.needs import Needs
 from narrows.codec.parts.parted_codec import PartedCodec
-from narrows.errors import ArchiveError, InvalidParameterError
+from narrows.errors import ArchiveError, CorruptArchiveError, InvalidParameterError
 from narrows.io.files import as_path, check_output, naming_output, replacing
 
 __all__ = ["Merged", "merge"]
 
 _ENTRIES = {"plan", "number", "of", "first", "n_records", "embed_model"}
+_HINDERED = "it cannot be merged"
 _SHOWN = 10  # missing shards in a message
 
 
@@ -114,12 +115,24 @@ def _read(path: str) -> _Part:
     """Return what header and index say of a part."""
     with ByteFile(path) as source, naming(path):
         header = read_header(source)
-        n_records, place = read_whole_index(source, header).n_records, header.metadata.more.get(SHARD)
-    if not isinstance(place, dict) or place.keys() != _ENTRIES:
+        n_records, place = (
+            read_whole_index(source, header, hindered=_HINDERED).n_records,
+            header.metadata.more.get(SHARD),
+        )
+    if not isinstance(place, dict) or not _is_place(place):
         raise ArchiveError(
             f"{path} is no part of an archive. `narrows compress DATA --plan PLAN --shard I/N` writes parts."
         )
     return _Part(path, header.metadata, place, n_records)
+
+
+def _is_place(place: dict[str, Any]) -> bool:
+    """Return whether an entry of the metadata says which shard of which plan an archive is."""
+    if place.keys() != _ENTRIES:
+        return False
+    counts = [place[name] for name in ("number", "of", "first", "n_records")]
+    are_counts = all(isinstance(count, int) and not isinstance(count, bool) and count >= 0 for count in counts)
+    return are_counts and 1 <= place["number"] <= place["of"]
 
 
 def _in_order(parts: list[_Part]) -> list[_Part]:
@@ -162,7 +175,7 @@ def _copy(part: _Part, blocks: BlockWriter, stored: Needs) -> Needs:
     """Copy the chunks of a part, each after the parts of the model that it needs first; return the parts stored."""
     with ByteFile(part.path) as source, naming(part.path):
         header = read_header(source)
-        index = read_whole_index(source, header)
+        index = read_whole_index(source, header, hindered=_HINDERED)
         codec = None
         listed = index.entries[index.entries["type"] == BlockType.LABELS]
         labels = dict(zip(listed["first"].tolist(), listed["offset"].tolist(), strict=True))
@@ -173,7 +186,8 @@ def _copy(part: _Part, blocks: BlockWriter, stored: Needs) -> Needs:
             lacking = needs & ~stored if part.place["embed_model"] else Needs.NOTHING
             if lacking:
                 codec = codec or find_codec(source, part.metadata, index.models, needed=index.needed)
-                assert isinstance(codec, PartedCodec), "archives of a plan name their model by parts"
+                if not isinstance(codec, PartedCodec):
+                    raise CorruptArchiveError(f"{part.path} is damaged: the model of a part is stored in parts.")
                 blocks.model(codec.pack(lacking), lacking)
                 stored |= lacking
             first = int(part.place["first"]) + block.first

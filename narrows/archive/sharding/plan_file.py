@@ -221,11 +221,17 @@ def parse_shard(shard: str | tuple[int, int]) -> tuple[int, int]:
 
 def write_saved(saved: SavedPlan, path: str | os.PathLike[str], *, force: bool) -> None:
     """Write a plan as JSON."""
+    values = asdict(saved)
 
     def write(file: BinaryIO) -> None:
-        file.write(json.dumps({"kind": _KIND, **asdict(saved)}, indent=1).encode() + b"\n")
+        file.write(json.dumps({"kind": _KIND, **values, "checksum": _checksum(values)}, indent=1).encode() + b"\n")
 
     write_atomically(path, write, force=force)
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    """Return the SHA-256 of all entries of a plan, in hexadecimal."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def read_plan(path: str | os.PathLike[str]) -> SavedPlan:
@@ -234,7 +240,7 @@ def read_plan(path: str | os.PathLike[str]) -> SavedPlan:
     Raises
     ------
     DataNotFoundError, DataError
-        If there is no such file, or it is no plan that this version can read.
+        If there is no such file, it is no plan that this version can read, or it was changed.
     """
     try:
         values = json.loads(Path(path).expanduser().read_bytes())
@@ -245,9 +251,15 @@ def read_plan(path: str | os.PathLike[str]) -> SavedPlan:
     except (ValueError, RecursionError):
         values = None
     names = {field.name for field in fields(SavedPlan)}
-    if not isinstance(values, dict) or values.pop("kind", None) != _KIND or values.keys() != names:
+    is_plan = isinstance(values, dict) and values.pop("kind", None) == _KIND
+    if not is_plan or values.keys() != {*names, "checksum"}:
         raise DataError(
             f"{os.fspath(path)} is no plan of this version. `narrows plan DATA -m MODEL -o PLAN` makes one."
+        )
+    if values.pop("checksum") != _checksum(values):
+        raise DataError(
+            f"{os.fspath(path)} was changed after `narrows plan` wrote it: its checksum differs. Make the plan again "
+            "with other options; another path of the model is given with -m."
         )
     if values["values_range"] is not None:
         values["values_range"] = tuple(values["values_range"])

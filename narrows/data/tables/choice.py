@@ -16,6 +16,7 @@ from narrows.data.tables.bounds import parse_bounds
 from narrows.data.tables.csv_table import CsvSource
 from narrows.data.tables.form import TableSource
 from narrows.data.tables.opening import open_csv, parse_kinds
+from narrows.data.tables.rules import FloatRule, unordered
 from narrows.errors import UnknownNameError
 from narrows.io.pipes import is_pipe, spooled_standard_input
 
@@ -112,14 +113,14 @@ def table_of(data: Any, *, max_error: Any = None, as_records: bool = False, **re
 def steps_of_series(source: TableSource) -> bool:
     """Return whether the rows of a file of text are the steps of a series.
 
-    These are numbers, each at a date that is not before the last, or a single column of numbers, however written.
+    These are numbers, each at a date that is not before the last, or a single column of numbers.
     """
     if not isinstance(source, CsvSource):
         return False
     are_dates = [rule.kind in {"date", "datetime"} for rule in source.form.rules]
     are_numbers = [rule.kind in _NUMBERS for rule in source.form.rules]
     if are_numbers == [True]:
-        return all(_is_number(text) for group in source.groups(_ROWS) for text in group.columns[0].texts)
+        return not any(group.n_exceptions for group in source.groups(_ROWS)) or _are_shortest(source)
     if sum(are_dates) != 1 or sum(are_numbers) != len(are_numbers) - 1 or not any(are_numbers):
         return False
     place, last = are_dates.index(True), None
@@ -134,10 +135,13 @@ def steps_of_series(source: TableSource) -> bool:
     return True
 
 
-def _is_number(text: bytes | str) -> bool:
-    """Return whether a cell that is unlike its column is a number all the same, such as 1e-05 among decimals."""
-    try:
-        float(text)
-    except ValueError:
-        return False
+def _are_shortest(source: CsvSource) -> bool:
+    """Return whether all cells of a single column are floats as Python writes them, such as 0.25 and 1e-05.
+
+    A series is written so if its numbers are no decimals. It would not give other cells back byte for byte.
+    """
+    for group in source.groups(_ROWS):
+        floats = FloatRule(kind="float").encode(source.form.cells(group, 0))
+        if len(floats.rows) or not np.isfinite(unordered(np.asarray(floats.column.values))).all():
+            return False
     return True
