@@ -50,9 +50,7 @@ Series, texts and tables are not sharded: split them into files, and write an ar
 @click.option(
     "--chunk-records", type=int, metavar="N", help="Largest number of records in a chunk. Shards consist of chunks."
 )
-@click.option(
-    "--labels", type=READS, metavar="FILE|auto", help="Store a label with each record, for `narrows search`."
-)
+@click.option("--labels", type=READS, metavar="FILE|auto", help="Store a label with each record, for `narrows search`.")
 @click.option("--keep-codes", is_flag=True, help="With a bound: keep codes that restoring does not need, for search.")
 @data_options
 @device_option

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from narrows.chain import Chain
 from narrows.data import Source
-from narrows.errors import DataError
+from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.fitting import train_stages
 from narrows.estimators.preparation import chain_stage, pretraining_stages, whole
 from narrows.estimators.watching import Watching
@@ -131,6 +131,11 @@ def stages_without_labels(
     params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None
 ) -> list[Stage]:
     """Return the stages that come before the labels: pretraining, or else the whole autoencoder."""
+    if chain.parts.adversary is not None:
+        raise InvalidParameterError(
+            "The autoencoder of a classifier cannot have an adversary. "
+            f"Got adversary='{chain.parts.adversary.name}'. Set adversary=None."
+        )
     stages = pretraining_stages(params, chain, records)
     if stages:
         return stages

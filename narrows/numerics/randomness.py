@@ -89,6 +89,9 @@ class Stream(Enum):
     """As `ORDER`, while codes are compared before the training; index: epoch."""
     RACE_NOISE = (24, 2, None)
 
+    DISCRIMINATOR_WEIGHTS = (48,)
+    """Initial weights of the discriminator of an adversary."""
+
     CORRUPTION = (30,)
     """Corruption outside training."""
     ADDED_NOISE = (31,)

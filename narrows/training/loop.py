@@ -17,18 +17,21 @@ from contextlib import nullcontext
 import torch
 from torch import Generator, Tensor, nn
 
-from narrows.errors import TrainingDivergedError
+from narrows.errors import TrainingCollapsedError, TrainingDivergedError
 from narrows.numerics.floats import wide
 from narrows.numerics.randomness import Stream, generator, integer
 from narrows.numerics.threads import one_openmp_thread, openmp_threads
-from narrows.training.checkpoints import Checkpoint, State, names_in, pack_optimiser, unpack_optimiser
+from narrows.training.averages import Averages
+from narrows.training.checkpoints import Checkpoint
 from narrows.training.divergence import diverged
 from narrows.training.interruption import Interruption, TrainingInterrupted
 from narrows.training.memory import kept_if_asked
 from narrows.training.openmp import same_bits
+from narrows.training.opponent import contest_of
 from narrows.training.pace import Pace
 from narrows.training.partners import in_pairs
 from narrows.training.progress import Callback, Epoch
+from narrows.training.run_state import restore, state_of
 from narrows.training.shards import Shards, weighted
 from narrows.training.single_records import steps_of_an_epoch
 from narrows.training.squared_errors import EVERY, SquaredErrors, squares_of
@@ -82,6 +85,8 @@ def train(
     ------
     TrainingDivergedError
         If the loss stops being finite. The last good checkpoint stays.
+    TrainingCollapsedError
+        If one side of an adversarial training collapses. The last checkpoint stays.
     TrainingInterrupted
         After Ctrl-C, at the end of the step and once the checkpoint is written, or after another exception, its cause.
     SystemExit
@@ -90,7 +95,7 @@ def train(
     callback = callback or Callback()
     state = checkpoint.load() if checkpoint is not None and resume else None
     done = [] if state is None else [[Epoch(**row) for row in rows] for rows in state.values["done"]]
-    run: _Run | None = None
+    run: Run | None = None
     is_on_cpu = all(stage.records.device.type == "cpu" for stage in stages)
     with (
         one_openmp_thread() if is_on_cpu else nullcontext(),
@@ -98,12 +103,12 @@ def train(
     ):
         try:
             for stage in stages[len(done) :]:
-                run = _Run(stage, whole, done, workers, seed=seed, callback=callback, checkpoint=checkpoint)
+                run = Run(stage, whole, done, workers, seed=seed, callback=callback, checkpoint=checkpoint)
                 if state is not None:
-                    run.restore(state)
+                    restore(run, state)
                     state = None
                 done, run = [*done, run.complete()], None
-        except TrainingDivergedError:
+        except (TrainingDivergedError, TrainingCollapsedError):
             raise
         except (KeyboardInterrupt, Exception) as stop:
             if run is None:
@@ -112,7 +117,7 @@ def train(
     return done
 
 
-class _Run:
+class Run:
     """A running stage: its settings and its state."""
 
     def __init__(
@@ -137,10 +142,11 @@ class _Run:
         self.errors = SquaredErrors(self.device)
 
         self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self._cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
+        self.cut(choose_n_shards(self.learner, self.records, self.settings.batch_size))
         self.history: list[Epoch] = []
         self.losses_after: list[float] = []  # each epoch, for the schedule
         self.best = Best()
+        self.averages, self.opponent = Averages(self.learner, self.settings.averaging), stage.opponent
         if stage.start_loss is not None and stage.keeps_best:
             self.best.keep_better(stage.start_loss, self.learner)
         self.is_stopped = False  # by the callback
@@ -161,8 +167,13 @@ class _Run:
                     interruption.stop()
         finally:
             self.callback.stop()
-        self.best.load_into(self.learner)
+        self._keep_weights()
         return self.history
+
+    def _keep_weights(self) -> None:
+        """Give the learner the weights that the run keeps: the best on validation, or the last or their mean."""
+        self.averages.keep()
+        self.best.load_into(self.learner)
 
     def end_here(self) -> list[Epoch]:
         """Give the learner the weights that it keeps if the run ends now, and return the history.
@@ -171,14 +182,14 @@ class _Run:
         """
         try:
             self._check_weights()
-            unfinished = self._unfinished_epoch()
+            unfinished = self.unfinished_epoch()
         except TrainingDivergedError:
             self.best.load_into(self.learner)
             return self.history if self.best.weights else []
-        self.best.load_into(self.learner)
+        self._keep_weights()
         return self.history if unfinished is None else [*self.history, unfinished]
 
-    def _unfinished_epoch(self) -> Epoch | None:
+    def unfinished_epoch(self) -> Epoch | None:
         """Return the row of an epoch that is not complete; None if it has no steps yet."""
         if self.step == 0 or len(self.history) > self.epoch:
             return None
@@ -242,27 +253,45 @@ class _Run:
         errors = self.errors if self.step % EVERY == 0 else None
         if self.n_shards == 1:
             with openmp_threads(self.pace.n_threads):
-                terms = self.learner.loss(self.records.take(indices), *self.noises)
-                loss = weighted(terms.total, self.records.weights_of(indices)).mean()
-                if errors is not None:
-                    errors.add(squares_of(terms))
-                del terms  # its tensors are freed as the gradients are computed
-                self.stepper.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss = self._backward(indices, errors)
         else:
             loss = self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
         self.stepper.step()
+        self.averages.update()
         self.losses[self.step] = loss.detach()
         self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
 
+    def _backward(self, indices: Tensor, errors: SquaredErrors | None) -> Tensor:
+        """Set the gradients of a whole batch and return its loss; an opponent takes its step."""
+        terms = self.learner.loss(self.records.take(indices), *self.noises)
+        loss = weighted(terms.total, self.records.weights_of(indices)).mean()
+        if errors is not None:
+            errors.add(squares_of(terms))
+        contest = None if self.opponent is None else contest_of(terms)
+        del terms  # its tensors are freed as the gradients are computed
+        self.stepper.zero_grad()
+        if self.opponent is None or contest is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            self.opponent.backward(loss, contest, self.stepper.weights)
+            self.opponent.step(contest, self._factor(self.step))
+        return loss
+
     def _learning_rate(self, step: int) -> float:
         """Return the learning rate at a step of this epoch."""
+        return float(self.settings.optimiser.learning_rate) * self._factor(step)
+
+    def _factor(self, step: int) -> float:
+        """Return what the schedule multiplies learning rates by at a step of this epoch."""
         progress = (self.epoch + step / self.n_steps) / self.n_epochs
-        return float(self.settings.optimiser.learning_rate * self.settings.schedule.factor(progress, self.losses_after))
+        return float(self.settings.schedule.factor(progress, self.losses_after))
 
     def _end_epoch(self, loss: float, seconds: float) -> None:
         self._check_weights()
-        validation_loss, validation_mse = self._validate()
+        if self.opponent is not None:
+            self.opponent.check(f"epoch {self._number}, by step {self.n_steps}")
+        with self.averages.applied():
+            validation_loss, validation_mse = self._validate()
         row = Epoch(
             epoch=self._number,
             loss=loss,
@@ -279,7 +308,8 @@ class _Run:
         self.losses_after.append(row.watched_loss)
         if self.stage.keeps_best:
             assert row.validation_loss is not None, "the best epoch needs validation data"
-            self.best.keep_better(row.validation_loss, self.learner)
+            with self.averages.applied():
+                self.best.keep_better(row.validation_loss, self.learner)
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.noises, self.errors = self._noises(), SquaredErrors(self.device)
         self.pace.used.clear()
@@ -296,7 +326,7 @@ class _Run:
         order = torch.randperm(len(self.records), generator=drawn_by).to(self.device)
         return order if self.stage.neighbours is None else in_pairs(order, self.stage.neighbours, drawn_by)
 
-    def _cut(self, n_shards: int) -> None:
+    def cut(self, n_shards: int) -> None:
         """Split batches into this many shards from now on."""
         self.n_shards, self.shards = n_shards, Shards(self.learner, self.records, self.workers)
         most = self.workers.most
@@ -354,47 +384,9 @@ class _Run:
         assert self.checkpoint is not None
         self._look()
         self._check_weights()
-        tensors = {f"weights.{name}": tensor for name, tensor in self.whole.state_dict().items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self.best.weights.items()}
-        tensors |= pack_optimiser(self.stepper) | {"losses": self.losses, "squared_errors": self.errors.to_tensor()}
-        tensors |= {name: noise.get_state() for name, noise in self._named_noises()}
-        unfinished = self._unfinished_epoch()
-        values = {
-            "seed": self.seed,
-            "done": [[row.to_json() for row in rows] for rows in self.done],
-            "epoch": self.epoch,
-            "step": self.step,
-            "shards": self.n_shards,
-            "seconds": self.seconds,
-            "history": [row.to_json() for row in self.history],
-            "best_loss": self.best.loss if self.best.weights else None,
-            "epochs_since_best": self.best.epochs_since,
-            "is_stopped": self.is_stopped,
-            "n_epochs": self.n_epochs,
-            "is_over": self.is_over,
-            "unfinished": None if unfinished is None else unfinished.to_json(),
-            "learner": names_in(self.learner, self.whole) if self.best.weights else {},
-        }
-        self.checkpoint.save(State(tensors, values))
+        self.checkpoint.save(state_of(self))
         self.last_save = time.monotonic()
 
-    def _named_noises(self) -> list[tuple[str, Generator]]:
+    def named_noises(self) -> list[tuple[str, Generator]]:
+        """Return the generators of the shards by their names in checkpoints."""
         return [("noise" if shard == 0 else f"noise.{shard}", noise) for shard, noise in enumerate(self.noises)]
-
-    def restore(self, state: State) -> None:
-        """Continue from the checkpoint, with batches split as before."""
-        self._cut(state.values.get("shards", 1))  # older runs have whole batches
-        self.whole.load_state_dict(state.group("weights"))
-        unpack_optimiser(self.stepper, state)
-        self.losses.copy_(state.tensors["losses"])
-        if "squared_errors" in state.tensors:  # older runs did not measure them
-            self.errors.restore(state.tensors["squared_errors"])
-        for name, noise in self._named_noises():
-            noise.set_state(state.tensors[name])
-        values = state.values
-        self.epoch, self.step, self.seconds = values["epoch"], values["step"], values["seconds"]
-        self.history = [Epoch(**row) for row in values["history"]]
-        self.losses_after = [row.watched_loss for row in self.history]
-        loss = float("inf") if values["best_loss"] is None else values["best_loss"]
-        self.best = Best(loss, state.group("best"), values["epochs_since_best"])
-        self.is_stopped = values.get("is_stopped", False)
