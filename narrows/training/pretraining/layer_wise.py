@@ -88,7 +88,14 @@ class LayerWise(Pretraining, name="layer-wise"):
                 f"The 'corruptions' of LayerWise must be one for each of the {n_layers} layers of the encoder, one for "
                 f"all of them, or none. Got {len(given)}."
             )
-        return given if len(given) == n_layers else (given or (None,)) * n_layers
+        of_layers = given if len(given) == n_layers else (given or (None,)) * n_layers
+        moved = next((one for one in of_layers[1:] if one is not None and one.for_images), None)
+        if moved is not None:
+            raise InvalidParameterError(
+                f"The inputs of layers after the first are no images, which the corruption '{moved.name}' needs. "
+                "Give each layer a corruption of its own in the 'corruptions' of LayerWise."
+            )
+        return of_layers
 
 
 class _DenoisingLayer(nn.Module):
