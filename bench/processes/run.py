@@ -3,11 +3,12 @@
     python bench/processes/run.py                 five rounds that alternate, a few minutes
     python bench/processes/run.py --rounds 9
 
-Each process has batches of 128 images of MNIST, as the document has it. `records_per_second` is that of the second of two
-trainings of an epoch. On a machine where others work, two processes wait for each other and for a core, and one does not;
-`records_per_cpu_second` is what a process learns in a second of its own time, which includes what it sends and receives,
-and leaves out waiting. Twice its ratio is what two free cores give at most. `load` is the number of processes that were
-running or waiting before the round. Results: bench/processes.json. Needs MNIST: see `narrows train --help`.
+Each process has batches of 128 images of MNIST, as the document has it. `records_per_second` is that of the second of
+two trainings of an epoch. On a machine where others work, two processes wait for each other and for a core, and one
+does not; `records_per_cpu_second` is what a process learns in a second of its own time, which includes what it sends
+and receives, and leaves out waiting. Twice its ratio is what two free cores give at most. `load` is the number of
+processes that were running or waiting before the round. Results: bench/processes.json. Needs MNIST: see `narrows
+train --help`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def measure(n_processes: int) -> dict[str, float]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryDirectory() as name:
         command = [sys.executable, *(start if n_processes > 1 else []), __file__, "--worker", name]
-        subprocess.run(command, check=True, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        subprocess.run(command, check=True, env=environment, capture_output=True)
         found = [json.loads(path.read_text()) for path in Path(name).iterdir()]
     assert len({one["loss"] for one in found}) == 1, "all processes have the same loss"
     cpu = max(one["cpu_seconds"] for one in found)
