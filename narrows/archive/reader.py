@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from types import TracebackType
 from typing import Any, ClassVar, Self, overload
 
@@ -28,6 +29,14 @@ from narrows.numerics.pool import Pool, check_threads
 from narrows.numerics.surroundings import usual_settings
 
 __all__ = ["Archive", "open_archive"]
+
+# By the entry of the metadata that such archives have; imported when one is opened.
+_READERS = {
+    "field": "narrows.archive.field_reader",
+    "table": "narrows.archive.table_reader",
+    "text": "narrows.archive.texts_reader",
+    "windows": "narrows.archive.windows_reader",
+}
 
 
 def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: int | None = None) -> Archive:
@@ -78,12 +87,20 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
-            named = (entry for entry in Archive.kinds if header.metadata.more.get(entry) is not None)
-            kind = Archive.kinds.get(next(named, ""), Archive)
+            kind = _kind_of(header.metadata)
             return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:
         source.close()
         raise
+
+
+def _kind_of(metadata: Metadata) -> type[Archive]:
+    """Return the class of archives with these metadata."""
+    entry = next((entry for entry in _READERS if metadata.more.get(entry) is not None), None)
+    if entry is None:
+        return Archive
+    import_module(_READERS[entry])
+    return Archive.kinds[entry]
 
 
 class Archive(WithLabels):
