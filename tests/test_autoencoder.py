@@ -203,7 +203,10 @@ def test_setting_leaves_the_parts_that_were_given_alone():
         ({"training__epoch": 3}, "Unknown option of Training: 'epoch'. Did you mean 'epochs'?"),
         ({"training__epochs": 0}, "The 'epochs' of Training must be a whole number ≥ 1 or None. Got 0."),
         ({"network__widths": (0,)}, "The 'network' of Autoencoder is 'auto', which has no options."),
-        ({"corruption__level": 0.1}, "To set options, choose one of: cells, gaussian, masking, salt-and-pepper, shift."),
+        (
+            {"corruption__level": 0.1},
+            "To set options, choose one of: cells, gaussian, masking, salt-and-pepper, shift.",
+        ),
         ({"n_latent__x": 1}, "The 'n_latent' of Autoencoder is None, which has no options. Got 'n_latent__x'."),
         ({"penalties": "l1", "penalties__l2__weight": 1}, "'l2'"),
         ({"penalties__l1__weight": 1}, "To set options, choose one of: contractive, kl-sparsity, l1, mmd, neighbours."),

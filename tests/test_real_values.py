@@ -18,7 +18,10 @@ CHOOSE = [name for name in RECIPES if narrows.recipe(name).real_values == "stand
 OF_IMAGES = ["cvae", "conv-denoising", "few-labels"]
 QUICK = {"training__batch_size": 20, "training__optimiser": "adam", "training__optimiser__learning_rate": 4e-3}
 SMALLER = {  # wide networks with many epochs
-    **{name: {"network__widths": (96, 48)} for name in ("vae", "beta-vae", "conditional-vae", "wae", "adversarial", "vae-gan")},
+    **{
+        name: {"network__widths": (96, 48)}
+        for name in ("vae", "beta-vae", "conditional-vae", "wae", "adversarial", "vae-gan")
+    },
     "hinton2006": {"network__widths": (64, 32)},
     "sda": {"network__widths": (64, 64), "pretraining__epochs": 3, "pretraining__optimiser__learning_rate": 4e-3},
 }
