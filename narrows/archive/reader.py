@@ -5,9 +5,8 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from types import TracebackType
-from typing import Any, ClassVar, Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ from narrows.archive.chunks import Chunk, chunk_bytes, pieces_within, read_chunk
 from narrows.archive.contract import Codec
 from narrows.archive.header import naming, read_header, read_index
 from narrows.archive.index import Index
+from narrows.archive.kinds import reader_of
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Layout
 from narrows.archive.metadata import Metadata
@@ -29,14 +29,6 @@ from narrows.numerics.pool import Pool, check_threads
 from narrows.numerics.surroundings import usual_settings
 
 __all__ = ["Archive", "open_archive"]
-
-# By the entry of the metadata that such archives have; imported when one is opened.
-_READERS = {
-    "field": "narrows.archive.field_reader",
-    "table": "narrows.archive.table_reader",
-    "text": "narrows.archive.texts_reader",
-    "windows": "narrows.archive.windows_reader",
-}
 
 
 def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: int | None = None) -> Archive:
@@ -87,20 +79,11 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
-            kind = _kind_of(header.metadata)
+            kind = reader_of(header.metadata) or Archive
             return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:
         source.close()
         raise
-
-
-def _kind_of(metadata: Metadata) -> type[Archive]:
-    """Return the class of archives with these metadata."""
-    entry = next((entry for entry in _READERS if metadata.more.get(entry) is not None), None)
-    if entry is None:
-        return Archive
-    import_module(_READERS[entry])
-    return Archive.kinds[entry]
 
 
 class Archive(WithLabels):
@@ -132,15 +115,7 @@ class Archive(WithLabels):
         Path of the file.
     items : AnyLayout
         The layout: how items consist of records.
-    kinds : dict of str to type
-        Archives that are read in another way, by the entry of their metadata.
     """
-
-    kinds: ClassVar[dict[str, type[Archive]]] = {}
-
-    def __init_subclass__(cls, *, entry: str) -> None:
-        super().__init_subclass__()
-        Archive.kinds[entry] = cls
 
     def __init__(
         self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec, *, threads: int | None = None
