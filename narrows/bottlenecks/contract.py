@@ -61,6 +61,8 @@ class BottleneckModule(nn.Module, ABC):
         changes the bottleneck. Such batches are not split into shards.
     is_identity : bool
         Whether the code is the encoder's output itself and costs nothing.
+    needs_whole_batch : bool
+        Whether one process must have all records of a batch, so that several processes cannot train together.
     """
 
     is_identity: bool = False
@@ -68,6 +70,7 @@ class BottleneckModule(nn.Module, ABC):
     normal_prior: bool = False
     rate_weight: float = 0.0
     couples_records: bool = False
+    needs_whole_batch: bool = False
 
     def __init__(self, h_shape: tuple[int, ...], z_shape: tuple[int, ...]) -> None:
         super().__init__()

@@ -47,7 +47,13 @@ def direct_step(learner: Learner, records: RecordSource) -> DirectStep | None:
     if type(learner) is not Chain or type(records) is not Records or records.weights is not None:
         return None
     parts = learner.parts
-    if records.device.type != "cpu" or learner.missing is not None or learner.user_code or parts.n_classes:
+    if (
+        records.device.type != "cpu"
+        or learner.missing is not None
+        or learner.user_code
+        or parts.n_classes
+        or parts.adversary
+    ):
         return None
     is_plain = learner.bottleneck.is_identity and learner.likelihood.has_gradient
     if not is_plain or learner.penalties or learner.likelihood.draws or learner.likelihood.n_parameters > 1:

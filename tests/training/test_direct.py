@@ -120,7 +120,7 @@ def test_a_run_is_that_of_autograd(monkeypatch):
     )
     direct = model.fit(IMAGES)
     losses, weights = [row["loss"] for row in direct.history_], direct.chain_.state_dict()
-    monkeypatch.setattr("narrows.training.whole_batches.direct_step", lambda *args: None)
+    monkeypatch.setattr("narrows.training.loop.direct_step", lambda *args: None)
     ordinary = model.fit(IMAGES)
     assert losses == pytest.approx([row["loss"] for row in ordinary.history_], rel=1e-5)
     for name, value in ordinary.chain_.state_dict().items():
