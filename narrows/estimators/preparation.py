@@ -163,9 +163,17 @@ def pretraining_stages(params: Mapping[str, Any], chain: Chain, records: Records
 
 
 def chain_stage(
-    params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None, *, name: str = ""
+    params: Mapping[str, Any],
+    chain: Chain,
+    records: Records,
+    held_out: Records | None,
+    *,
+    name: str = "",
+    keeps_best: bool = False,
 ) -> Stage:
     """Return the stage that trains the whole chain.
+
+    With held-out records, the best weights are kept by request (``keeps_best``) and by networks with a linear path.
 
     Raises
     ------
@@ -179,7 +187,7 @@ def chain_stage(
     if held_out is not None and chain.likelihood.is_bounded:
         for batch in held_out.batches(batch_size(chain.shape, _BATCH)):
             chain.check_support(batch)
-    keep_best = held_out is not None and chain.parts.network.linear_path
+    keep_best = held_out is not None and (keeps_best or chain.parts.network.linear_path)
     neighbours = _neighbours(chain, records)
     return Stage(chain, records, held_out, settings, name=name, keep_best=keep_best, neighbours=neighbours)
 
