@@ -1,6 +1,7 @@
 """`auto` keeps a network only where it restores records held out better than PCA; models that lose to PCA warn."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import narrows.bottlenecks
 from narrows import Autoencoder, Training
 from narrows.errors import WorseThanPCAWarning
 from narrows.estimators.fitting import Kept
+from narrows.estimators.map_network import map_network, map_settings
 from narrows.estimators.selection import choose
 from narrows.model.artefacts.pca import PrincipalComponents
 from narrows.networks import Dense
@@ -52,6 +54,20 @@ def test_where_it_is_not_better_the_model_is_pca_of_all_records(rng):
     assert model.trained_on_.n_records == 200, "those held out included"
     metrics = narrows.evaluate(model, x[200:])
     assert metrics["sse_per_record"] == pytest.approx(metrics["pca_sse_per_record"], rel=1e-3)
+
+
+def test_a_network_for_maps_is_compared_too(rng):
+    """It has no linear path, but is no worse than PCA either."""
+    x = flat(rng) @ rng.normal(size=(12, 70))
+    model = auto(2, epochs=1).fit(x)
+    assert not model.comparison_.keeps_network
+    assert model.chain_.parts.network.is_linear
+    made, settings = Autoencoder(2).get_params(deep=False), Training()
+    parts = replace(model.chain_.parts, network=map_network(64, "identity"))
+    epochs = [map_settings(made, parts, settings, n).n_epochs(n) for n in (300, 12_000, 60_000)]
+    assert epochs == [200, 189, 36]
+    assert map_settings(made, parts, Training(epochs=5), 300).n_epochs(300) == 5
+    assert map_settings({"network": parts.network}, parts, settings, 60_000) is settings
 
 
 def test_a_network_that_was_asked_for_is_kept_all_the_same(rng):

@@ -26,7 +26,8 @@ def test_windows_get_a_dense_network_that_starts_at_pca():
 def test_two_numbers_get_three_hidden_layers_and_no_other_code_does():
     windows = np.random.default_rng(1).normal(size=(30, 140))
     widths = {n_latent: parts_for(windows, n_latent=n_latent).network.widths for n_latent in (1, 2, 3, 32)}
-    assert widths == {1: (512,), 2: (512, 256, 128), 3: (512,), 32: (512,)}
+    assert not parts_for(windows, n_latent=2).network.linear_path, "a code that starts at PCA stays near it"
+    assert widths == {1: (512,), 2: (512, 512, 512), 3: (512,), 32: (512,)}
 
 
 @pytest.mark.parametrize("shape", [(20_000,), (9000, 2)], ids=str)

@@ -196,7 +196,7 @@ def size_of_header(start: bytes, n_file_bytes: int) -> int:
         raise CorruptArchiveError(f"it is truncated after {len(start)} bytes, within its header")
     _, major, minor, _, n_text = _HEADER.unpack_from(start)
     if (major, minor) == _PACKED:  # packed archives are unpacked when they are opened, unless they are damaged
-        raise CorruptArchiveError("it is packed, and damaged: its checksum is wrong, so that nothing can be restored")
+        raise CorruptArchiveError("it is packed, and its checksum is wrong, so that nothing can be restored")
     if major != VERSION[0]:
         raise ArchiveError(
             f"it has format {major}.{minor}, but this version of narrows reads format {VERSION[0]}. Upgrade narrows"

@@ -61,6 +61,11 @@ def layout_for(source: Source, codec: Codec, overlap: int | None, before: Metada
         If an overlap is given where there are no tiles.
     """
     if source.dtype != codec.dtype:
+        if source.text is not None:
+            raise ShapeMismatchError(
+                f"The model was trained on {codec.dtype} records of shape {codec.shape}. {source.name} is text. Give a "
+                "model that was trained on text, or none."
+            )
         is_other = source.shape != codec.shape and Tiling.of(source.shape, codec.shape, overlap or 0) is None
         theirs, ours = (f" of shape {one}" if is_other else "" for one in (source.shape, codec.shape))
         raise ShapeMismatchError(

@@ -124,7 +124,7 @@ def unpack(data: bytes) -> bytes:
         raise CorruptArchiveError("its first bytes are those of a packed archive, but it is none")
     rest = data[head:]
     if len(data) < head or struct.pack("<I", zlib.crc32(rest)) != data[len(PACKED) : head]:
-        raise CorruptArchiveError("it is packed, and damaged: its checksum is wrong")
+        raise CorruptArchiveError("it is packed, and its checksum is wrong")
     flags = rest[0] if rest else 255
     if flags not in (_SERIES, _TEXTS, _TEXTS | _DIGEST, _TABLE):
         raise ArchiveError(f"it is packed with flags {flags}, which this version of narrows does not support")

@@ -25,6 +25,7 @@ from narrows.estimators.further_training import (
     start_of,
 )
 from narrows.estimators.interrupted import keeps_what_was_learned
+from narrows.estimators.map_network import is_compared
 from narrows.estimators.measuring import Measuring
 from narrows.estimators.preparation import (
     chain_stage,
@@ -256,10 +257,11 @@ def _continued(
         Arguments of `train_stages`.
     """
     chain = copy_of(model.chain, params).to(resolve_device(settings))
-    apart = Split.of(data, validation, settings, seed, by_default=chain.parts.network.linear_path)
+    apart = Split.of(data, validation, settings, seed, by_default=is_compared(params["network"], chain.parts))
     learned_from = apart.records
     records = labelled(learned_from, data.labels)
-    stage = chain_stage({"training": settings}, chain, records, apart.held_out, seed=seed)
+    keeps_best = is_compared(params["network"], chain.parts)
+    stage = chain_stage({"training": settings}, chain, records, apart.held_out, seed=seed, keeps_best=keeps_best)
     stage, kept = further_stage(stage, model, settings, apart.held_out, moments)
     trained_on = TrainedOn(data.source.name, len(learned_from), seed)
     begun = replace(model, parameters=params, chain=chain, comparison=None, kept=kept, trained_on=trained_on)

@@ -14,6 +14,7 @@ from narrows.chain import Parts
 from narrows.corruptions import Cells, Corruption
 from narrows.data.columns import Columns as Statistics
 from narrows.errors import InvalidParameterError
+from narrows.estimators.map_network import is_map, map_network
 from narrows.estimators.real_values import standardising, suited
 from narrows.likelihoods import Categorical, Likelihood, Normal
 from narrows.likelihoods import Columns as OfColumns
@@ -49,8 +50,6 @@ _LAST_GRID = 16
 _SUBSTITUTION, _EMBEDDING, _TEXT_LATENT, _MOST_DENSE_SCORES = 0.05, 24, 32, 2048
 # Rows of a table: the units of hidden layers.
 _TABLE_WIDTHS = (256, 256)
-# The latent dimension of maps, and the least width of networks that get three layers for them.
-_MAP, _DEEP_WIDTH = 2, 256
 # By which a stage of a temporal network divides the steps of long series.
 _TEMPORAL_STRIDE = 4
 
@@ -223,10 +222,11 @@ def _auto_network(
         return Dense(widths=_TABLE_WIDTHS, activation="silu")
     if bottleneck.name in _CODEC_CHANNELS:
         return _codec_network(schema, n_latent, "sigmoid" if is_unit else "identity", _CODEC_CHANNELS[bottleneck.name])
+    if has_path and is_map(schema.shape, n_latent):
+        return map_network(_width(schema.shape), "sigmoid" if is_unit and columns.are_bounded else "identity")
     if has_path:
         output = "soft-clip" if is_unit and columns.are_bounded else "identity"
-        widths = _widths(schema.shape, n_latent)
-        return Dense(widths=widths, activation="silu", output_activation=output, linear_path=True)
+        return Dense(widths=(_width(schema.shape),), activation="silu", output_activation=output, linear_path=True)
     return _network(schema, "sigmoid" if is_unit else "identity")
 
 
@@ -291,16 +291,6 @@ def _text_network(schema: Text, columns: Statistics) -> Network:
 def _width(shape: tuple[int, ...]) -> int:
     """Return the units of a hidden layer."""
     return min(max(4 * math.prod(shape), 64), 512)
-
-
-def _widths(shape: tuple[int, ...], n_latent: int | None) -> tuple[int, ...]:
-    """Return the units of the hidden layers beside a linear path: one layer; three for maps of records of 64 values."""
-    width = _width(shape)
-    # With one layer 0.69 of the test images of MNIST have the label of their 10 neighbours on a map, with three 0.81.
-    # Of the digits of scikit-learn it is 0.76 and 0.86, and the squared error is 1.17 times as large with one.
-    # Narrow networks for a few columns learn less from a few hundred records with three.
-    is_deep = n_latent == _MAP and width >= _DEEP_WIDTH
-    return (width, width // 2, width // 4) if is_deep else (width,)
 
 
 def _path_fits(shape: tuple[int, ...], n_latent: int | None) -> bool:

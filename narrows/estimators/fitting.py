@@ -15,6 +15,7 @@ from narrows.data.scale import Trained
 from narrows.data.tables.new_texts import arrays_of_texts
 from narrows.errors import DataWarning, FreezeWarning, warn
 from narrows.estimators.budget import ending_early
+from narrows.estimators.map_network import is_compared
 from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.planning import Planned, holds_out, planned
 from narrows.estimators.preparation import (
@@ -129,7 +130,8 @@ def train_model(
         _warn_if_too_large(chain)
     pretraining = pretraining_stages(params, chain, records)
     stage_name = "all layers" if pretraining else plan.name
-    stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=stage_name, seed=seed)
+    how = {"name": stage_name, "seed": seed, "keeps_best": is_compared(params["network"], plan.parts)}
+    stage = chain_stage({"training": settings}, chain, records, apart.held_out, **how)
     stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from narrows.chain import Parts
 from narrows.data import Source
 from narrows.estimators.budget import brief, ending_early, residual_for, whole_epochs
+from narrows.estimators.map_network import is_compared, map_settings
 from narrows.estimators.race import earlier_race, race_for, races, settings_after
 from narrows.lossless import Residual
 from narrows.model.race import Race
@@ -57,7 +58,7 @@ class Planned:
 
 def holds_out(params: Mapping[str, Any], parts: Parts, source: Source) -> bool:
     """Return whether a fit holds out records by default: for the choice of its parts, or to end in time."""
-    return parts.network.linear_path or races(params, parts, source) or _is_sized(params)
+    return is_compared(params["network"], parts) or races(params, parts, source) or _is_sized(params)
 
 
 def planned(
@@ -98,6 +99,7 @@ def planned(
         settings = settings_after(race, settings, len(records), n_values)
         return Planned(race.parts(parts), settings, race.residual, race, ends_early=True)
     if not _is_sized(params):
+        settings = map_settings(params, parts, settings, len(records))
         return Planned(parts, settings, as_optional_part(Residual, params["residual"]))
     residual = residual_for(source.shape, len(records), most_epochs=settings.epochs)
     if settings.epochs is None:  # archives seldom use the code of such a model

@@ -170,9 +170,12 @@ def chain_stage(
     held_out: Records | None,
     *,
     name: str = "",
+    keeps_best: bool = False,
     seed: int = 0,
 ) -> Stage:
     """Return the stage that trains the whole chain, against a new discriminator from ``seed`` if it has an adversary.
+
+    With held-out records, the best weights are kept by request (``keeps_best``) and by networks with a linear path.
 
     Raises
     ------
@@ -186,7 +189,7 @@ def chain_stage(
     if held_out is not None and chain.likelihood.is_bounded:
         for batch in held_out.batches(batch_size(chain.shape, _BATCH)):
             chain.check_support(batch)
-    keep_best = held_out is not None and chain.parts.network.linear_path
+    keep_best = held_out is not None and (keeps_best or chain.parts.network.linear_path)
     neighbours = _neighbours(chain, records)
     stage = Stage(chain, records, held_out, settings, name=name, keep_best=keep_best, neighbours=neighbours)
     if chain.parts.adversary is None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from narrows.chain import Chain
 from narrows.data import Source
+from narrows.estimators.map_network import is_compared
 from narrows.estimators.preparation import new_chain
 from narrows.model.comparison import Comparison, compare_with_pca
 from narrows.networks import Dense
@@ -32,7 +33,8 @@ def choose(
     """
     chain.eval()
     network = chain.parts.network
-    if not network.linear_path or network.is_linear or chain.parts.bottleneck.name != "plain":
+    has_choice = network.linear_path or (is_auto and is_compared("auto", chain.parts))
+    if not has_choice or network.is_linear or chain.parts.bottleneck.name != "plain":
         return None, chain
     if held_out is None:  # by request, or because there are too few records to trust a network
         is_by_request = not is_auto or settings.validation is not None

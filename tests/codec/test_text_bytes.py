@@ -20,8 +20,12 @@ needs_kernels = pytest.mark.skipif(kernels.compiled is None, reason="needs the c
 LOG = [b"Dec %02d 10:%02d:07 node-%d app[%d]: state=%s" % (k // 8 + 1, k * 7 % 60, k % 3, k * 37 % 900, state)
        for k, state in enumerate([b"up", b"down", b"up", b"idle"] * 20)]  # fmt: skip
 CRC_OF_TABLES = 1960792332, 1656489195
-CRCS = {1: [256709138, 1891338120, 2473863266], 2: [256709138, 3098278532, 2473863266]}
-TINY = [b"a1=22", b"a\n", b"", b"\xff\x00 a1=22"]
+CRCS = {
+    1: [256709138, 1891338120, 2473863266],
+    2: [256709138, 3098278532, 2473863266],
+    3: [2575865086, 237772026, 455579291],
+}
+TINY = [b"a1=22:4", b"a\n", b"", b"\xff\x00 a1=22"]
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +45,13 @@ def test_any_records_come_back(model: FrozenBytes, group: int, records: list[byt
     assert model.decode(model.encode(records, group), len(records), n_bytes(records), group) == records
 
 
-def test_kernels_code_as_python_does(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_kernels_code_as_python_does(version: int, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for compiled in [None, kernels.compiled]:
         monkeypatch.setattr(kernels, "compiled", compiled)
-        learnt = FrozenBytes.of(TINY)
-        read = FrozenBytes(learnt.coded, learnt.n_bytes, learnt.n_records, learnt.bits)
+        learnt = FrozenBytes.of(TINY, version=version)
+        read = FrozenBytes(learnt.coded, learnt.n_bytes, learnt.n_records, learnt.bits, version)
         alone, grouped = read.encode(TINY[::2]), read.encode(TINY[1:], 3)
         assert read.decode(alone, 2, n_bytes(TINY)) == TINY[::2]
         found.append((learnt.coded, alone, grouped))
@@ -57,7 +62,7 @@ def test_kernels_code_as_python_does(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("version", CRCS)
 def test_the_model_never_changes(version: int, model: FrozenBytes) -> None:
     assert (zlib.crc32(STRETCH.astype("<i2").tobytes()), zlib.crc32(SQUASH.astype("<u2").tobytes())) == CRC_OF_TABLES
-    model = replace(model, version=version)
+    model = replace(model, version=version) if version < 3 else FrozenBytes.of(LOG[:64], version=version)
     coded = b"".join(model.encode(LOG[64:])), b"".join(model.encode(LOG[64:], 16))
     assert [zlib.crc32(one) for one in (model.coded, *coded)] == CRCS[version]
     assert FrozenBytes.from_tensors(*model.to_tensors()).version == version
@@ -135,7 +140,7 @@ def test_kernel_refuses_inconsistent_sizes(model: FrozenBytes) -> None:
     arrays = [*tables, learnt, learnt[:0], state.history, STRETCH, SQUASH, np.zeros(251, np.int32)]
     coded = [np.zeros(3, np.uint8), np.array([9]), np.zeros(9, np.uint8), np.zeros(1, np.int64)]
     with pytest.raises(ValueError, match="inconsistent sizes"):
-        kernels.compiled.text_records(*arrays, *coded, (0, 1, 1, False, False))
+        kernels.compiled.text_records(*arrays, *coded, (0, 1, 1, False, False, 18, 5))
 
 
 def test_a_model_is_freed_without_the_garbage_collector():

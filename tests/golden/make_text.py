@@ -33,6 +33,8 @@ ARCHIVES = {
     "model-groups-exact": ([*SHORT[:9], "", "zoë\0"], {}, "bytes"),
     "model-alone-exact": ([*SHORT[:9], "", "zoë\0"], {"chunk_records": 1}, "bytes"),
     "model-2-alone-exact": ([*SHORT[:9], "", "zoë\0"], {"chunk_records": 1}, "bytes"),
+    "model-3-groups-exact": ([*SHORT[:9], "", "zoë: k=\0", "k=n1"], {}, "bytes"),
+    "model-3-alone-exact": ([*SHORT[:9], "", "zoë: k=\0", "k=n1"], {"chunk_records": 1}, "bytes"),
 }
 
 

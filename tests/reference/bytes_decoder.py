@@ -141,22 +141,29 @@ class Match:
 
 
 class Decoder:
-    def __init__(self, bits: int, data: bytes) -> None:
+    def __init__(self, bits: int, data: bytes, *, is_larger: bool = False) -> None:
+        self.n_contexts, self.n_rows = (20, 6) if is_larger else (18, 5)
         self.coder, self.text, self.size = RangeDecoder(data), [NEWLINE], 1 << bits
         self.heads = [defaultdict(int) for _ in range(3)]
         self.buckets = {}  # by number
-        self.maps = [{} for _ in range(18)]
+        self.maps = [{} for _ in range(self.n_contexts)]
         self.hits = defaultdict(lambda: State(3774872))
-        self.w = [defaultdict(lambda: [7864] * 43) for _ in range(5)]
-        self.v = defaultdict(lambda: [13107] * 5)
+        self.w = [defaultdict(self.first_w) for _ in range(self.n_rows)]
+        self.v = defaultdict(self.first_v)
         self.end, self.n_bytes, self.is_ended = State(1 << 21), 0, True
         self.learns = self.predicts = True
         self.before: dict[int, object] | None = None  # buckets and heads as they were, if they are to be put back
 
+    def first_w(self) -> list[int]:
+        return [7864] * (2 * self.n_contexts + 7)
+
+    def first_v(self) -> list[int]:
+        return [65536 // self.n_rows] * self.n_rows
+
     def start_line(self) -> None:
         self.is_ended, self.start, self.window = False, len(self.text), NEWLINE
         self.word = self.word_1 = self.word_2 = self.field = self.fields = 0
-        self.skeleton = self.key = self.shape = self.number = 0
+        self.skeleton = self.key = self.since = self.shape = self.number = 0
         self.matches = [Match(), Match(), Match()]
         self.look()
 
@@ -169,6 +176,7 @@ class Decoder:
                 self.word_2, self.word_1, self.word = self.word_1, self.word, 0
             if chr(c) in ":=":
                 self.key = self.word_1
+        self.since = 0 if chr(c) in ":=" else self.since + 1
         if chr(c) in " ,\t":
             self.fields, self.field, self.shape = self.fields + 1, 0, 0
         else:
@@ -224,7 +232,8 @@ class Decoder:
         fields = [mix(self.field, self.fields), self.skeleton, mix(mix(self.key, self.word), self.field)]
         others = [mix(self.shape, self.word), mix(self.number, c), self.window % (1 << 24) & ~255]
         every = [*orders, 0, *words, *fields, *others, mix(f[0], c), mix(f[2], f[1])]
-        return [mix(context, i << 32) for i, context in enumerate(every)]
+        every += [mix(self.key, self.since), mix(self.key, self.window % 65536)]
+        return [mix(context, i << 32) for i, context in enumerate(every[: self.n_contexts])]
 
     def bucket(self, h: int) -> list[Cell]:
         j, check = h % self.size, h >> 32 | 1
@@ -336,7 +345,8 @@ class Decoder:
             ((4 * beta + alpha) * 3 + gamma) * 3 + delta,
             8 * known + place,
             8 * (25 * kinds[0] + 5 * kinds[1] + kinds[2]) + place,
-        ]
+            8 * (self.key % 64) + place,
+        ][: self.n_rows]
 
     def is_end(self) -> int:
         bit = self.coder.bit(min(max(self.end.p >> 6, 32), 65504))
@@ -380,8 +390,8 @@ class Decoder:
     def take(self, learnt: tuple) -> None:
         maps, hits, w, v, self.end, self.n_bytes = learnt
         self.maps, self.hits = maps, defaultdict(lambda: State(3774872), hits)
-        self.v = defaultdict(lambda: [13107] * 5, v)
-        self.w = [defaultdict(lambda: [7864] * 43, one) for one in w]
+        self.v = defaultdict(self.first_v, v)
+        self.w = [defaultdict(self.first_w, one) for one in w]
 
 
 def symbols() -> dict[int, int]:
@@ -427,7 +437,8 @@ class Model:
             raise ValueError("the sample of a model is too large")
         self.is_first = settings["model"] == "bytes"
         self.block = 32 if self.is_first else min(64, 1 + n // 32)
-        self.bits, self.groups = bits, Decoder(bits, bytes(coded.tolist()))
+        self.is_larger = settings["model"] == "bytes-3"
+        self.bits, self.groups = bits, Decoder(bits, bytes(coded.tolist()), is_larger=self.is_larger)
         self.sample = self.groups.session(self.groups.coder, n, n_bytes, keeps=True)
         if sum(map(len, self.sample)) != n_bytes:
             raise ValueError("the sample of a model has another number of bytes")
@@ -437,7 +448,7 @@ class Model:
     def alone(self) -> Decoder:
         """The state for texts that are coded alone."""
         if self._alone is None:
-            self._alone = state = Decoder(self.bits, b"")
+            self._alone = state = Decoder(self.bits, b"", is_larger=self.is_larger)
             self.groups.take(self.after_sample)
             state.take(self.groups.learnt())
             for block in range(0, len(self.sample), self.block):

@@ -3,13 +3,14 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import narrows
 from narrows.archive import TextsArchive, inspect, open_archive, recover, verify
-from narrows.errors import CorruptArchiveError, InvalidParameterError
+from narrows.errors import CorruptArchiveError, InvalidParameterError, ShapeMismatchError
 
 PARTS = st.lists(st.sampled_from([b"emma", b"xyz longer", b"\n", b"\r\n", b"\0", b"\xff", "é".encode()]), min_size=1)
 
@@ -83,6 +84,14 @@ def test_texts_are_appended_unless_some_are_longer_than_a_record(tmp_path, model
 def test_bounds_on_errors_mean_nothing_for_text(tmp_path, model, how):
     with pytest.raises(InvalidParameterError, match="of text"):
         narrows.compress(["emma"], tmp_path / "x.narrows", model=model, **how)
+
+
+def test_a_model_of_images_is_refused_for_texts_in_words_of_texts(tmp_path, names):
+    images = np.arange(20 * 64, dtype=np.uint8).reshape(20, 8, 8)
+    model = narrows.recipe("auto", n_latent=3, training__epochs=1, random_state=0).fit(images)
+    with pytest.raises(ShapeMismatchError, match=r"uint8 records of shape \(8, 8\)\. .* is text\. Give a model"):
+        narrows.compress(names, tmp_path / "x.narrows", model=model)
+    assert not list(tmp_path.iterdir())
 
 
 def test_damaged_and_forged_archives_restore_what_is_right_or_fail_by_name():

@@ -6,13 +6,13 @@
 typedef struct {
     int32_t x[N_INPUTS], *rows[N_SETS], *last, outputs[N_SETS], errors[N_SETS];
     uint32_t *cells[N_CONTEXTS], *maps[N_CONTEXTS], *hits[N_MATCHES];
-    int expected[N_MATCHES], n_known, output;
+    int expected[N_MATCHES], n_known, n_contexts, n_sets, output;
 } Bit;
 
 FOR_EVERY_CPU
 static void dot(Bit *b)
 {
-    for (int k = 0; k < N_SETS; k++) {
+    for (int k = 0; k < b->n_sets; k++) {
         const int32_t *w = b->rows[k];
         int32_t sum = 0;
         for (int i = 0; i < N_INPUTS; i++)
@@ -24,7 +24,7 @@ static void dot(Bit *b)
 FOR_EVERY_CPU
 static void adjust(Bit *b)
 {
-    for (int k = 0; k < N_SETS; k++) {
+    for (int k = 0; k < b->n_sets; k++) {
         int32_t *w = b->rows[k], e = b->errors[k];
         for (int i = 0; i < N_INPUTS; i++) {
             int32_t next = w[i] + ((b->x[i] * e + (1 << 15)) >> 16);
@@ -37,7 +37,7 @@ static void predict_by_contexts(const Text *t, Bit *b, int cell)
 {
     uint32_t *maps = (uint32_t *)t->learnt + OF_MAPS;
     b->n_known = 0;
-    for (int i = 0; i < N_CONTEXTS; i++) {
+    for (int i = 0; i < b->n_contexts; i++) {
         uint32_t state = *(b->cells[i] = t->buckets[i] + cell), n = state >> 8 & 255;
         uint32_t class = n < 8 ? 0 : n < 20 ? 1 : n < MOST_CELL_COUNT ? 2 : 3;
         b->maps[i] = maps + i * N_MAP + class * 256 + (state & 255);
@@ -92,8 +92,9 @@ static void choose_rows(const Text *t, Bit *b, unsigned partial, int place)
     uint64_t w = t->line.window;
     int shape = (class_of(w & 255) * 5 + class_of(w >> 8 & 255)) * 5 + class_of(w >> 16 & 255);
     int rows[N_SETS] = {BY_PARTIAL + (int)partial, BY_BYTE + (int)(w & 255), BY_MATCH + match_class(t, b),
-                        BY_KNOWN + b->n_known * 8 + place, BY_SHAPE + shape * 8 + place};
-    for (int k = 0; k < N_SETS; k++)
+                        BY_KNOWN + b->n_known * 8 + place, BY_SHAPE + shape * 8 + place,
+                        BY_KEY + (int)(t->line.key & 63) * 8 + place};
+    for (int k = 0; k < b->n_sets; k++)
         b->rows[k] = t->learnt + OF_WEIGHTS + rows[k] * N_INPUTS;
     b->last = t->learnt + OF_LAST + partial * N_LAST;
 }
@@ -111,7 +112,7 @@ static int predict_bit(const Text *t, Bit *b, unsigned partial, int place)
     choose_rows(t, b, partial, place);
     dot(b);
     int64_t sum = 0;
-    for (int k = 0; k < N_SETS; k++) {
+    for (int k = 0; k < b->n_sets; k++) {
         b->outputs[k] = limited(b->outputs[k]);
         sum += (int64_t)b->outputs[k] * b->last[k];
     }
@@ -121,13 +122,13 @@ static int predict_bit(const Text *t, Bit *b, unsigned partial, int place)
 static void learn_bit(const Text *t, Bit *b, int bit, int rate)
 {
     int32_t target = bit << 16, error = target - squashed(t, b->output);
-    for (int i = 0; i < N_CONTEXTS; i++)
+    for (int i = 0; i < b->n_contexts; i++)
         if (*b->cells[i] >> 8 & 255)
             state_update(b->maps[i], t->rates, bit);
     for (int k = 0; k < N_MATCHES; k++)
         if (b->hits[k])
             state_update(b->hits[k], t->rates, b->expected[k] == bit);
-    for (int k = 0; k < N_SETS; k++) {
+    for (int k = 0; k < b->n_sets; k++) {
         b->errors[k] = (target - squashed(t, b->outputs[k])) * rate >> 8;
         b->last[k] += ((int64_t)b->outputs[k] * error * 2 + (1 << 19)) >> 20;
     }
@@ -154,20 +155,21 @@ int code_byte(Text *t, int byte)
         start_line(t);
     memset(b.x, 0, sizeof b.x);
     b.x[2 * (N_CONTEXTS + N_MATCHES)] = ONE;
+    b.n_contexts = t->n_contexts, b.n_sets = t->n_sets;
     set_hashes(t);
     for (int place = 0; place < 8; place++) {
         if (place % 4 == 0)
             set_buckets(t, place ? partial : 0);
         int low = place % 4, cell = (int)(1u << low | (partial & ((1u << low) - 1))), bit = byte >> (7 - place) & 1;
         if (t->mode == INSERT) {
-            for (int i = 0; i < N_CONTEXTS; i++)
+            for (int i = 0; i < t->n_contexts; i++)
                 update_cell(t->buckets[i] + cell, t->rates, bit);
         } else {
             predict_by_contexts(t, &b, cell);
             bit = code_bit(&t->coder, t->mode == DECODE, (uint32_t)predict_bit(t, &b, partial, place), bit);
             if (t->learns)
                 learn_bit(t, &b, bit, rate);
-            for (int i = 0; i < N_CONTEXTS; i++)
+            for (int i = 0; i < t->n_contexts; i++)
                 update_cell(b.cells[i], t->rates, bit);
         }
         partial = partial << 1 | (unsigned)bit;
@@ -288,14 +290,14 @@ static size code_all(Text *t, const Records *r, uint8_t *coded, size room, int64
 }
 
 /* text_records(cells, is_old, old_at, old_cells, heads, is_old_head, old_heads, learnt, primed, history, stretch, squash,
-   rates, records, ends, coded, coded_ends, (mode, at, group, learns, keeps)) -> number of records coded. */
+   rates, records, ends, coded, coded_ends, (mode, at, group, learns, keeps, contexts, sets)) -> number of records coded. */
 PyObject *text_records(PyObject *module, PyObject *args)
 {
     Arguments a = {.function = "text_records", .args = args};
     Text t = {0};
     Records r;
     size n[17];
-    int64_t settings[5];
+    int64_t settings[7];
     t.tables.cells = array(&a, "cells", UINT32S, WRITTEN, n);
     t.tables.is_old = array(&a, "is_old", UINT8S, WRITTEN, n + 1);
     t.tables.old_at = array(&a, "old_at", UINT32S, WRITTEN, n + 2);
@@ -313,12 +315,13 @@ PyObject *text_records(PyObject *module, PyObject *args)
     r.ends = array(&a, "ends", INT64S, WRITTEN, &r.n);
     uint8_t *coded = array(&a, "coded", UINT8S, WRITTEN, n + 13);
     int64_t *coded_ends = array(&a, "coded_ends", INT64S, WRITTEN, n + 14);
-    integers(&a, "settings", settings, 5);
+    integers(&a, "settings", settings, 7);
     (void)module;
     if (!is_complete(&a))
         return NULL;
     t.mode = (int)settings[0], t.at = settings[1], t.room = n[9], r.group = settings[2];
-    t.learns = settings[3] != 0, t.tables.keeps = settings[4] != 0;
+    t.learns = settings[3] != 0, t.tables.keeps = settings[4] != 0, t.n_contexts = (int)settings[5];
+    t.n_sets = (int)settings[6];
     while (n[1] > (size)1 << t.tables.bits && t.tables.bits < 30)
         t.tables.bits++;
     while (n[5] > N_MATCHES * (size)1 << t.tables.head_bits && t.tables.head_bits < 30)
@@ -327,7 +330,9 @@ PyObject *text_records(PyObject *module, PyObject *args)
                 n[3] != n[0] || n[5] != N_MATCHES * (size)1 << t.tables.head_bits || n[4] != n[5] ||
                 n[6] != 2 * n[5] || n[7] != N_LEARNT || (n[8] && n[8] != N_LEARNT) || n[9] >= UINT32_MAX ||
                 n[10] != 4096 || n[11] != 2 * MOST_STRETCHED + 1 || n[12] != MOST_COUNT + 1 || t.mode < ENCODE ||
-                t.mode > INSERT || t.at < 1 || t.at > t.room || r.group < 1 || t.learnt[OF_COUNT] < 0;
+                t.mode > INSERT || t.at < 1 || t.at > t.room || r.group < 1 || t.learnt[OF_COUNT] < 0 ||
+                t.n_sets < 1 || t.n_sets > N_SETS || t.n_contexts < 1 ||
+                t.n_contexts > N_CONTEXTS;
     size n_sessions = wrong ? 0 : (r.n + r.group - 1) / r.group;
     wrong = wrong || n[14] != n_sessions;
     for (size i = 0; i < r.n && !wrong && t.mode != DECODE; i++)

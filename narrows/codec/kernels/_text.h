@@ -2,14 +2,14 @@
 
 #include "_adaptive.h"
 
-#define N_CONTEXTS 18
+#define N_CONTEXTS 20 /* the first models have 18 */
 #define N_MATCHES 3
-#define N_SETS 5
+#define N_SETS 6 /* the first models have 5 */
 #define N_INPUTS 48 /* 2 for each context and match, 1, and zeros */
 #define N_CELLS 16  /* of a bucket: its check, and 15 states */
 #define N_MAP 1024
 #define N_HITS 64
-#define N_LAST 8 /* for each partial byte: N_SETS weights, and zeros */
+#define N_LAST 8 /* for each partial byte: N_SETS weights, and more that are not used */
 
 #define CELL_HALF 0x80000001u
 #define MOST_CELL_COUNT 250
@@ -18,7 +18,7 @@
 #define ONE 256
 
 /* The first rows of the sets of weights. */
-enum { BY_PARTIAL = 0, BY_BYTE = 256, BY_MATCH = 512, BY_KNOWN = 836, BY_SHAPE = 988, N_ROWS = 1988 };
+enum { BY_PARTIAL = 0, BY_BYTE = 256, BY_MATCH = 512, BY_KNOWN = 836, BY_SHAPE = 1004, BY_KEY = 2004, N_ROWS = 2516 };
 
 /* Offsets into what is learnt. */
 enum {
@@ -36,7 +36,7 @@ enum { ENCODE, DECODE, INSERT };
 /* The line so far. Hashes of nothing are 0. */
 typedef struct {
     uint64_t window, word, word_1, word_2, field, skeleton, key, shape, number;
-    int64_t n_fields, start;
+    int64_t n_fields, since, start;
 } Line;
 
 /* Where the text went on after what resembles the end of the text so far; 0: nowhere. */
@@ -61,7 +61,7 @@ typedef struct {
     const int32_t *rates;
     uint8_t *history;
     int64_t at, room;
-    int mode, learns, is_ended; /* is_ended: the next byte starts a line */
+    int mode, learns, n_contexts, n_sets, is_ended; /* is_ended: the next byte starts a line */
     Line line;
     Match matches[N_MATCHES];
     Coder coder;

@@ -37,7 +37,7 @@ static uint32_t *bucket_of(Tables *t, uint64_t hash)
 
 void set_buckets(Text *t, unsigned partial)
 {
-    for (int i = 0; i < N_CONTEXTS; i++)
+    for (int i = 0; i < t->n_contexts; i++)
         t->buckets[i] = bucket_of(&t->tables, partial ? mix(t->hashes[i], partial) : t->hashes[i]);
 }
 
@@ -143,6 +143,7 @@ static void extend_line(Line *l, uint64_t c)
         if (c == ':' || c == '=')
             l->key = l->word_1;
     }
+    l->since = c == ':' || c == '=' ? 0 : l->since + 1;
     if (c == ' ' || c == ',' || c == '\t')
         l->n_fields++, l->field = 0, l->shape = 0;
     else
@@ -198,6 +199,8 @@ void set_hashes(Text *t)
     h[15] = w & 0xFFFF00;
     h[16] = mix(following(t, 0), c);
     h[17] = mix(following(t, 2), following(t, 1));
-    for (int i = 0; i < N_CONTEXTS; i++)
+    h[18] = mix(l->key, (uint64_t)l->since);
+    h[19] = mix(l->key, w & 0xFFFF);
+    for (int i = 0; i < t->n_contexts; i++)
         h[i] = mix(h[i], (uint64_t)i << 32);
 }

@@ -230,7 +230,8 @@ class PartedCodec:
         if kind not in self._parts:
             part = Part.unpack(kind, self._packed[kind])
             if part.name != self.names[kind - 1]:
-                raise ModelFileError(f"The {kind.name.lower()} of the model has another hash than its name.")
+                named = kind.name.lower()
+                raise ModelFileError(f"The part '{named}' of the model is damaged: it has another hash than its name.")
             self._parts[kind] = part
         return self._parts[kind]
 

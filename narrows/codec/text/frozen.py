@@ -21,6 +21,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.codec.text.mixer import FIRST, LARGER, Size
 from narrows.codec.text.model import Mode
 from narrows.codec.text.records import Records, State, code_records, joined, split
 from narrows.codec.text.states import States
@@ -32,7 +33,7 @@ __all__ = ["MOST_SAMPLE", "FrozenBytes"]
 MOST_SAMPLE = 1 << 24
 """The largest number of bytes of a sample, with a line end for each record."""
 
-_NAMES = {"bytes": 1, "bytes-2": 2}  # of versions
+_NAMES = {"bytes": 1, "bytes-2": 2, "bytes-3": 3}  # of versions
 _FIRST_BLOCK, _MOST_BLOCK, _N_BLOCKS = 32, 64, 32
 _LEAST_BITS, _ENOUGH_BITS = 10, 22
 _NO_BYTES: NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -51,7 +52,8 @@ class FrozenBytes:
     bits : int
         The number of buckets is 2^bits.
     version : int
-        1: the state of records alone is learnt from every second block of 32 records, as the first models did it.
+        1: the state of records alone is learnt from every second block of 32 records, as the first models did it; 2:
+        from all blocks; 3: also with more contexts and sets of weights.
     """
 
     coded: bytes
@@ -73,20 +75,20 @@ class FrozenBytes:
         self._alone = States(_weak(self._learnt_alone))
 
     @classmethod
-    def of(cls, sample: Sequence[bytes], *, most_bits: int = _ENOUGH_BITS) -> FrozenBytes:
-        """Return the model that learns from a sample of records, with at most 2^most_bits buckets."""
+    def of(cls, sample: Sequence[bytes], *, most_bits: int = _ENOUGH_BITS, version: int = 2) -> FrozenBytes:
+        """Return the model of a version that learns from a sample of records, with at most 2^most_bits buckets."""
         data, ends = joined(sample)
         n_text, n, n_sessions = len(data) + len(ends), len(ends), min(len(ends), 1)
         bits = min(max((2 * n_text).bit_length(), _LEAST_BITS), most_bits)
         room, n_coded = len(data) + 64, -1
         while n_coded < n:
-            state = State.empty(bits)
+            state = State.empty(bits, _size(version))
             state.make_room(n_text)
             coded = Records(data, ends, max(n, 1), np.zeros(room, np.uint8), np.zeros(n_sessions, np.int64))
             n_coded = code_records(state, coded, Mode.ENCODE, learns=True, keeps=True, resets=False)
             room *= 4
         state.at += n_text
-        model = cls(b"".join(split(coded.coded.tobytes(), coded.coded_ends)), len(data), n, bits)
+        model = cls(b"".join(split(coded.coded.tobytes(), coded.coded_ends)), len(data), n, bits, version)
         model._groups, model._sample = States(lambda: state), list(sample)
         return model
 
@@ -185,7 +187,7 @@ class FrozenBytes:
         return self._sample
 
     def _decoded(self) -> tuple[list[bytes], State]:
-        state = State.empty(self.bits)
+        state = State.empty(self.bits, _size(self.version))
         state.make_room(self.n_bytes + self.n_records)
         data, ends = joined([self.coded] if self.n_records else [])
         values, found_ends = np.zeros(self.n_bytes, np.uint8), np.zeros(self.n_records, np.int64)
@@ -206,7 +208,7 @@ class FrozenBytes:
         with self._groups.one() as groups:
             learnt, history = groups.learnt.copy(), groups.history[: groups.at].copy()
         sample = self.sample()
-        state = State(Tables.empty(self.bits), learnt, history, 1)
+        state = State(Tables.empty(self.bits), learnt, history, 1, _size(self.version))
         is_first = self.version == 1
         size = _FIRST_BLOCK if is_first else min(1 + len(sample) // _N_BLOCKS, _MOST_BLOCK)
         for first in range(0, len(sample), size):
@@ -218,6 +220,10 @@ class FrozenBytes:
             code_records(state, together, Mode.INSERT, learns=False, keeps=True, resets=False)
             state.at += len(data) + len(block)
         return state
+
+
+def _size(version: int) -> Size:
+    return FIRST if version < 3 else LARGER
 
 
 def _weak(method: Callable[[], State]) -> Callable[[], State]:

@@ -5,7 +5,7 @@ window      the last 8 bytes after the line end before the line
 word        the letters and digits since any other byte; before it, the words `word_1` and `word_2`
 field       the bytes since a space, a comma or a tab, and the number of these in the line
 skeleton    the line, with 0 for each run of digits
-key         the word before the last colon or equals sign
+key         the word before the last colon or equals sign; `since`, the bytes since this sign
 shape       the field, with 1 for digits and 2 for letters; its separator is its first byte
 number      the skeleton, with the digits of the number that is being read and the word before it
 ==========  ===========================================================================================================
@@ -62,6 +62,7 @@ class Line:
     key: int = 0
     shape: int = 0
     number: int = 0
+    since: int = 0
 
     def extend(self, byte: int) -> None:
         """Add a byte that is not a line end."""
@@ -74,6 +75,7 @@ class Line:
                 self.word_2, self.word_1, self.word = self.word_1, self.word, 0
             if byte in _AFTER_KEYS:
                 self.key = self.word_1
+        self.since = 0 if byte in _AFTER_KEYS else self.since + 1
         if byte in _SEPARATORS:
             self.n_fields += 1
             self.field = self.shape = 0
@@ -110,4 +112,6 @@ class Line:
             window & 0xFFFF00,
             mix(following[0], byte),
             mix(following[2], following[1]),
+            mix(self.key, self.since),
+            mix(self.key, window & 0xFFFF),
         ]

@@ -3,7 +3,7 @@
 ::
 
     line so far, matches ─► contexts ─ hashes ─► cells ─► maps ─┐
-    matches ────────────────────────────────────────► hits ─────┴─► five mixtures ─► mixture ─► probability of the bit
+    matches ────────────────────────────────────────► hits ─────┴─► mixtures ─► mixture ─► probability of the bit
 
 Context i has the hash mix(context, i · 2^32). It is that of the bucket of the first four bits; the bucket of the
 others has mix(hash, 1bbbb), where bbbb are the first bits. After each bit the cells of all contexts are updated, in
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from narrows.codec.fields.adaptive import BitCoder
 from narrows.codec.text.line import NEWLINE, Line
 from narrows.codec.text.matches import Match, find_matches, follow
-from narrows.codec.text.mixer import N_CONTEXTS, Bit
+from narrows.codec.text.mixer import Bit, Size
 from narrows.codec.text.tables import N_MATCHES, Tables, mix, updated_cell
 
 __all__ = ["Mode", "Text"]
@@ -53,12 +53,22 @@ class Text:
         The length of the text so far.
     learns : bool
         Whether the model learns.
+    size : Size
+        The number of contexts and of sets of weights.
     """
 
     def __init__(
-        self, tables: Tables, learnt: NDArray[np.int32], history: NDArray[np.uint8], at: int, *, learns: bool
+        self,
+        tables: Tables,
+        learnt: NDArray[np.int32],
+        history: NDArray[np.uint8],
+        at: int,
+        *,
+        learns: bool,
+        size: Size,
     ) -> None:
         self.tables, self.learnt, self.history, self.at, self.learns = tables, learnt, history, at, learns
+        self._size = size
         self._is_ended = True
 
     def _start_line(self) -> None:
@@ -74,8 +84,8 @@ class Text:
         expected = [int(self.history[match.at]) | 256 if match.at else 0 for match in self.matches]
         following = [by if match.length else 0 for match, by in zip(self.matches, expected, strict=True)]
         contexts = self.line.contexts((following[0], following[1], following[2]))
-        hashes = [mix(context, i << 32) for i, context in enumerate(contexts)]
-        partial, buckets = 1, [0] * N_CONTEXTS
+        hashes = [mix(context, i << 32) for i, context in enumerate(contexts[: self._size.n_contexts])]
+        partial, buckets = 1, [0] * self._size.n_contexts
         for place in range(8):
             if place % 4 == 0:
                 buckets = [self.tables.bucket_of(mix(one, partial) if place else one) for one in hashes]
@@ -83,7 +93,7 @@ class Text:
             cells = [bucket + (low | partial & low - 1) for bucket in buckets]
             bit = byte >> 7 - place & 1
             if coder is not None:
-                bit = self._code_bit(coder, cells, expected, Bit(self.learnt, partial, place), bit)
+                bit = self._code_bit(coder, cells, expected, Bit(self.learnt, partial, place, self._size.n_sets), bit)
             for at in cells:
                 self.tables.cells[at] = updated_cell(int(self.tables.cells[at]), bit)
             partial = partial << 1 | bit
@@ -94,7 +104,7 @@ class Text:
 
     def _code_bit(self, coder: BitCoder, cells: list[int], expected: list[int], predicted: Bit, bit: int) -> int:
         states = [int(self.tables.cells[at]) for at in cells]
-        bit = coder.bit(predicted.predict(states, self.matches, expected, self.line.window), bit)
+        bit = coder.bit(predicted.predict(states, self.matches, expected, self.line), bit)
         if self.learns:
             predicted.learn(bit)
         return bit

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from narrows.codec import kernels
 from narrows.codec.fields.adaptive import CERTAIN, RATES, BitCoder, start_decoder, start_encoder, take_bytes
 from narrows.codec.text.line import NEWLINE
-from narrows.codec.text.mixer import OF_END, new_learnt, updated_state
+from narrows.codec.text.mixer import FIRST, OF_END, Size, new_learnt, updated_state
 from narrows.codec.text.model import Mode, Text
 from narrows.codec.text.tables import SQUASH, STRETCH, Tables
 
@@ -59,11 +59,12 @@ class State:
     learnt: NDArray[np.int32]
     history: NDArray[np.uint8]
     at: int
+    size: Size
 
     @classmethod
-    def empty(cls, bits: int) -> State:
+    def empty(cls, bits: int, size: Size = FIRST) -> State:
         """Return the state before the first byte, with 2^bits buckets."""
-        return cls(Tables.empty(bits), new_learnt(), np.array([NEWLINE], np.uint8), 1)
+        return cls(Tables.empty(bits), new_learnt(size), np.array([NEWLINE], np.uint8), 1, size)
 
     @property
     def n_bytes(self) -> int:
@@ -72,7 +73,7 @@ class State:
 
     def copy(self) -> State:
         """Return an independent copy."""
-        return State(self.tables.copy(), self.learnt.copy(), self.history.copy(), self.at)
+        return State(self.tables.copy(), self.learnt.copy(), self.history.copy(), self.at, self.size)
 
     def make_room(self, n: int) -> None:
         """Make room for n bytes of text more."""
@@ -102,7 +103,7 @@ def code_records(state: State, records: Records, mode: Mode, *, learns: bool, ke
     if kernels.compiled is not None:
         tables = state.tables.arrays()
         learnt = state.learnt, primed, state.history, STRETCH, SQUASH, RATES
-        settings = int(mode), state.at, records.group, learns, keeps
+        settings = int(mode), state.at, records.group, learns, keeps, *state.size
         kernel = kernels.compiled.text_records
         coded = records.data, records.ends, records.coded, records.coded_ends
         return int(kernel(*tables, *learnt, *coded, settings))
@@ -123,7 +124,7 @@ class _Sessions:
         state, records = self._state, self._records
         start, at = 0, state.at
         for session, first in enumerate(range(0, len(records.ends), records.group)):
-            self._text = Text(state.tables, state.learnt, state.history, at, learns=self._learns)
+            self._text = Text(state.tables, state.learnt, state.history, at, learns=self._learns, size=state.size)
             coder, held, buffer = self._coder(start, session)
             last = min(first + records.group, len(records.ends))
             n_coded = next((k for k in range(first, last) if not self._code_record(coder, k)), last)
