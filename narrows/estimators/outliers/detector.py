@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Self
 
@@ -21,8 +21,8 @@ from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator
 from narrows.estimators.outliers.combination import Combination
 from narrows.estimators.outliers.defaults import default_autoencoder
 from narrows.estimators.outliers.expansion import Expansion
-from narrows.estimators.outliers.linear_terms import LinearTerms
-from narrows.estimators.outliers.threshold import estimated_share, threshold_of
+from narrows.estimators.outliers.plain_terms import PlainTerms
+from narrows.estimators.outliers.threshold import ALWAYS_ODD, compared, threshold_of, threshold_of_share
 from narrows.model.fitted import FittedModel
 from narrows.model.inference import reconstruct, value_costs
 from narrows.numerics.batches import batch_size
@@ -38,19 +38,20 @@ Floats = NDArray[np.float64]
 
 _BATCH = 4096
 _FEWEST = 2
-_LINEAR, _COMBINED = "linear.", "combined."
+_TERMS, _COMBINED = "terms.", "combined."
 
 
 class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     """Finds outliers among the records that it is trained on, and in new ones, and says which values make them odd.
 
-    A record is odd if its values cost much, given its other values. The score adds up to three terms, each of which has
-    a part of each value: the costs of a denoising autoencoder in nats, and the squared errors of two robust linear
-    predictions, in standard deviations and in ranks. `narrows.estimators.outliers.combination` has the formula. Nothing
-    needs labels, and the training data may contain outliers: the network is not trained on the least likely tenth.
+    A record is odd if it is far from those that are usual, or if its values cost much, given its other values. The
+    score adds up to four terms, each of which has a part of each value: the distance to the nearest usual records, the
+    distance within the distribution of ranks, the squared errors of robust linear predictions, and the costs of a
+    denoising autoencoder in nats. `narrows.estimators.outliers.combination` has the formula. Nothing needs labels, and
+    the training data may contain outliers: the network is not trained on the least likely tenth.
 
-    The linear predictions are those of records of up to 1,024 values, ranks those of tables. Texts are scored by the
-    network alone.
+    The distances and linear predictions are those of records of up to 1,024 values, ranks those of tables. Texts are
+    scored by the network alone.
 
     Parameters
     ----------
@@ -138,18 +139,23 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
                 f"All records of {source.name} are equal, so none is odder than others. Give records that vary."
             )
         flat = self._flat(source.values)
-        linear = LinearTerms.fit(flat, kind, self.shape_)
+        terms = PlainTerms.fit(flat, kind, self.shape_, self._expansion.is_category)
         seed = drawn_seed(self.random_state)
-        model = self._trained_network(source, flat, linear, seed, callback)
-        arrays = {f"{_LINEAR}{name}": array for name, array in linear.to_arrays().items()}
+        model = self._trained_network(source, flat, terms, seed, callback)
+        arrays = {f"{_TERMS}{name}": array for name, array in terms.to_arrays().items()}
         self.model_ = replace(model, arrays=arrays)
-        costs = [np.concatenate(parts) for parts in zip(*self._costs(source.values), strict=True)]
+        costs = _joined(self._costs(source.values))
         combined = Combination.fit(costs)
         scores = combined.parts(costs).sum(axis=1)
-        share = None if self.contamination == "auto" else float(self.contamination)
-        if share is None and linear.normal is not None:
-            share = estimated_share(linear.filled(flat), kind, self.shape_, seed)
-        self.model_ = replace(self.model_, arrays=arrays | _arrays_of(combined, threshold_of(scores, share)))
+        if self.contamination != "auto":
+            threshold = threshold_of_share(scores, float(self.contamination))
+        elif terms.normal is None:
+            threshold = ALWAYS_ODD
+        else:
+            threshold = threshold_of(
+                scores, compared(terms.filled(flat), kind, self.shape_, self._expansion.is_category, seed)
+            )
+        self.model_ = replace(self.model_, arrays=arrays | _arrays_of(combined, threshold))
         return self
 
     @property
@@ -165,7 +171,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     @property
     def threshold_reason_(self) -> str:
         """How the threshold was chosen, as part of a sentence."""
-        if self.contamination == "auto" and self._linear.normal is None:
+        if self.contamination == "auto" and self._terms.normal is None:
             return "four standard deviations above the median of the training records"
         if self.contamination == "auto":
             return "by comparison with records without outliers"
@@ -199,7 +205,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)
-        found = self._linear.expected(self._flat(source.values))
+        found = self._terms.expected(self._flat(source.values))
         if found is None:
             found = self._restored(source.values)
         elif self._fields is not None:
@@ -223,7 +229,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     def standardised(self, values: NDArray[Any]) -> Floats:
         """Return records (n, *shape) in standard deviations from the mean of the training records."""
         check_is_fitted(self)
-        return self._linear.standardised(self._flat(values))[:, self._expansion.starts].reshape(values.shape)
+        return self._terms.standardised(self._flat(values))[:, self._expansion.starts].reshape(values.shape)
 
     def score_samples(self, X: Data) -> Floats:
         """Return minus the score of each record, shape (n,). Low is odd, as everywhere in scikit-learn."""
@@ -253,17 +259,17 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             if n_terms == 0 or name not in combined or combined[name].shape != shape:
                 raise ValueError(f"the scores of outliers need an array {name} of shape {shape}")
         super().take_model(model)
-        LinearTerms.from_arrays(_with_prefix(arrays, _LINEAR), self._expansion.width)
+        PlainTerms.from_arrays(_with_prefix(arrays, _TERMS), self._expansion.width)
 
     @property
-    def _linear(self) -> LinearTerms:
-        return LinearTerms.from_arrays(_with_prefix(self.model_.arrays, _LINEAR), self._expansion.width)
+    def _terms(self) -> PlainTerms:
+        return PlainTerms.from_arrays(_with_prefix(self.model_.arrays, _TERMS), self._expansion.width)
 
     @property
     def _combination(self) -> tuple[Combination, float]:
         arrays = _with_prefix(self.model_.arrays, _COMBINED)
         learned = (arrays[name] for name in ("floors", "usual", "medians", "units"))
-        return Combination(*learned), float(arrays["threshold"][0])
+        return Combination((*self._terms.names, "network"), *learned), float(arrays["threshold"][0])
 
     def _check_parameters(self) -> None:
         if self.contamination != "auto" and not (
@@ -310,14 +316,14 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         """Return what the network restores of records (n, *shape), as floats (n, n_values)."""
         return reconstruct(self.chain_, values, None, dtype=np.dtype(float)).reshape(len(values), -1)
 
-    def _limited(self, values: NDArray[Any], linear: LinearTerms, kind: str) -> NDArray[Any]:
+    def _limited(self, values: NDArray[Any], terms: PlainTerms, kind: str) -> NDArray[Any]:
         """Return vectors (n, d) as the network gets them, without values that are far away."""
         if values.dtype.kind != "f" or kind != "vector":
             return values
-        return linear.limited(values.astype(np.float64)).astype(values.dtype)
+        return terms.limited(values.astype(np.float64)).astype(values.dtype)
 
     def _trained_network(
-        self, source: Source, flat: Floats, linear: LinearTerms, seed: int, callback: Callbacks
+        self, source: Source, flat: Floats, terms: PlainTerms, seed: int, callback: Callbacks
     ) -> FittedModel:
         """Return the trained network as a model of this estimator."""
         given, kind = self.autoencoder, self._kind(source)
@@ -327,8 +333,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             inner.set_params(fill_value=self.fill_value)
         if self.training is not None:
             inner.set_params(training=self.training)
-        shown = replace(source, values=self._limited(source.values, linear, kind), labels=None, label_names=None)
-        inner.fit(shown, sample_weight=linear.likely(flat).astype(np.float64), callback=callback)
+        shown = replace(source, values=self._limited(source.values, terms, kind), labels=None, label_names=None)
+        inner.fit(shown, sample_weight=terms.likely(flat).astype(np.float64), callback=callback)
         if not inner.chain_.likelihood.has_values:
             raise InvalidParameterError(
                 f"The likelihood '{inner.chain_.parts.likelihood.name}' defines no probability of single values, of "
@@ -343,19 +349,25 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             unmeasured={},
         )
 
-    def _costs(self, values: NDArray[Any]) -> Iterator[list[Floats]]:
+    def _costs(self, values: NDArray[Any]) -> Iterator[dict[str, Floats]]:
         """Yield the costs of the values of records (n, *shape), batch by batch: term by term, each (b, d)."""
-        linear, size = self._linear, batch_size(self.shape_, _BATCH)
+        terms, size = self._terms, batch_size(self.shape_, _BATCH)
         for start in range(0, len(values), size):
             batch = values[start : start + size]
-            of_network = value_costs(self.chain_, self._limited(batch, linear, self.record_)).reshape(len(batch), -1)
-            of_columns = linear.costs(self._flat(batch))
-            yield [*(self._expansion.summed(one) for one in of_columns), of_network]
+            of_network = value_costs(self.chain_, self._limited(batch, terms, self.record_)).reshape(len(batch), -1)
+            of_columns = terms.costs(self._flat(batch))
+            yield {name: self._expansion.summed(one) for name, one in of_columns.items()} | {"network": of_network}
 
     def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
         if parameter == "autoencoder":
             return clone(Autoencoder() if current is None else current).set_params(**options)
         return super()._with_options(parameter, current, options)
+
+
+def _joined(batches: Iterable[dict[str, Floats]]) -> dict[str, Floats]:
+    """Return the costs of batches as those of all records."""
+    given = list(batches)
+    return {name: np.concatenate([one[name] for one in given]) for name in given[0]}
 
 
 def _arrays_of(combined: Combination, threshold: float) -> dict[str, NDArray[Any]]:
