@@ -171,6 +171,23 @@ def test_categories_that_do_not_fit_the_numbers_and_numbers_that_are_far_away_ar
     np.testing.assert_array_equal(-narrows.load(tmp_path / "d.safetensors").score_samples(frame), scores)
 
 
+def test_a_trained_autoencoder_scores_by_its_costs_and_the_distance_of_codes(tmp_path):
+    trained = Autoencoder(3, training=QUICK, random_state=0).fit(correlated())
+    x = correlated(60, seed=3)
+    x[7, 4] += 9
+    detector = AutoencoderOutlier(contamination=0.05, random_state=0).fit(x, trained=trained)
+    scores = -detector.score_samples(x)
+    assert detector.history_ == trained.history_
+    assert scores.argmax() == 7
+    assert detector.explain(x)[7].argmax() == 4
+    np.testing.assert_allclose(detector.explain(x).sum(axis=1), scores)
+    detector.save(tmp_path / "d.safetensors")
+    np.testing.assert_array_equal(-narrows.load(tmp_path / "d.safetensors").score_samples(x), scores)
+    labelled = Autoencoder(3, conditional=True, training=QUICK).fit(x, np.arange(60) % 2)
+    with pytest.raises(InvalidParameterError, match="without labels"):
+        AutoencoderOutlier().fit(x, trained=labelled)
+
+
 def test_columns_that_do_not_vary_are_usual_until_they_do(detector):
     x = np.column_stack([correlated(), np.full(N, 7.0)])
     fitted = AutoencoderOutlier(training=QUICK, random_state=0).fit(x)

@@ -13,8 +13,8 @@ __all__ = ["Combination"]
 
 Floats = NDArray[np.float64]
 
-_WEIGHTS = {"nearest": 1.0, "joint": 1.0, "linear": 0.5, "network": 0.5}
-_BOUNDED = {"nearest", "joint"}  # terms in which no value is far away
+_WEIGHTS = {"nearest": 1.0, "joint": 1.0, "linear": 0.5, "network": 0.5, "codes": 1.0}
+_BOUNDED = {"nearest", "joint", "codes"}  # terms in which no value is far away
 _NORMAL_QUARTILE = 0.6745
 _LEAST_UNIT = 1e-3
 _SMALLEST = 1e-12

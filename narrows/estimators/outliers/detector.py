@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -18,13 +18,26 @@ from narrows.data.frames import as_frame_like, columns_of
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator
+from narrows.estimators.outliers.codes import CodeDistance
 from narrows.estimators.outliers.combination import Combination
 from narrows.estimators.outliers.defaults import default_autoencoder
 from narrows.estimators.outliers.expansion import Expansion
 from narrows.estimators.outliers.plain_terms import PlainTerms
+from narrows.estimators.outliers.stored import (
+    CODES,
+    COMBINED,
+    TERMS,
+    combined_arrays,
+    joined,
+    network_of,
+    prefixed,
+    stored_codes,
+    stored_combination,
+    stored_terms,
+)
 from narrows.estimators.outliers.threshold import ALWAYS_ODD, compared, threshold_of, threshold_of_share
 from narrows.model.fitted import FittedModel
-from narrows.model.inference import reconstruct, value_costs
+from narrows.model.inference import encode, reconstruct, value_costs
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import drawn_seed
 from narrows.numerics.surroundings import usual_settings
@@ -38,7 +51,10 @@ Floats = NDArray[np.float64]
 
 _BATCH = 4096
 _FEWEST = 2
-_TERMS, _COMBINED = "terms.", "combined."
+_CANNOT_SCORE = (
+    "Outliers are scored by autoencoders without labels, whose likelihood defines the probability of single values. "
+    "Give another one, or omit it: then one is trained."
+)
 
 
 class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
@@ -110,7 +126,9 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         self.verbose = verbose
 
     @usual_settings()
-    def fit(self, X: Data, y: ArrayLike | None = None, *, callback: Callbacks = None) -> Self:
+    def fit(
+        self, X: Data, y: ArrayLike | None = None, *, callback: Callbacks = None, trained: Autoencoder | None = None
+    ) -> Self:
         """Learn what is usual.
 
         Parameters
@@ -120,48 +138,66 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         y : ignored
         callback
             As for `Autoencoder.fit`.
+        trained : Autoencoder, optional
+            A fitted autoencoder of such records, to score with instead of training one. The score then also has a term
+            for the distance of codes to those of usual records.
 
         Raises
         ------
         InvalidParameterError
-            If a parameter has a value that is not allowed.
+            If a parameter has a value that is not allowed, or the autoencoder cannot score.
         DataError
             If the data cannot be used: one record, or records that are all equal.
         """
         self._check_parameters()
-        source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
+        source = self._open(X, reset=True, advice=TRAIN_ON_FINITE) if trained is None else self._taken(trained, X)
         if len(source) < _FEWEST:
             raise DataError(f"Outliers are found among at least {_FEWEST} records. Got {source.name} with 1 sample.")
         check_squares(source, *self.range_, fill_value=self.fill_value_)
-        kind = self._kind(source)
         if not _vary(source.values):
             raise DataError(
                 f"All records of {source.name} are equal, so none is odder than others. Give records that vary."
             )
-        flat = self._flat(source.values)
-        terms = PlainTerms.fit(flat, kind, self.shape_, self._expansion.is_category)
+        kind = self._kind(source) if trained is None else self.record_
+        flat, is_category = self._flat(source.values), self._expansion.is_category
+        terms = PlainTerms.fit(flat, kind, self.shape_, is_category)
         seed = drawn_seed(self.random_state)
-        model = self._trained_network(source, flat, terms, seed, callback)
-        arrays = {f"{_TERMS}{name}": array for name, array in terms.to_arrays().items()}
-        self.model_ = replace(model, arrays=arrays)
-        costs = _joined(self._costs(source.values))
-        combined = Combination.fit(costs)
-        scores = combined.parts(costs).sum(axis=1)
+        if trained is None:
+            self.model_ = self._trained_network(source, flat, terms, seed, callback)
+        self._learn(terms.to_arrays(), TERMS)
+        if trained is not None:
+            costs = joined(self._costs(source.values))["network"]
+            codes = encode(self.chain_, source.values).astype(np.float64)
+            self._learn(CodeDistance.fit(codes, costs.sum(axis=1)).to_arrays(), CODES)
+        costs_of = joined(self._costs(source.values))
+        combined = Combination.fit(costs_of)
+        scores = combined.parts(costs_of).sum(axis=1)
         if self.contamination != "auto":
             threshold = threshold_of_share(scores, float(self.contamination))
         elif terms.normal is None:
             threshold = ALWAYS_ODD
         else:
-            threshold = threshold_of(
-                scores, compared(terms.filled(flat), kind, self.shape_, self._expansion.is_category, seed)
-            )
-        self.model_ = replace(self.model_, arrays=arrays | _arrays_of(combined, threshold))
+            threshold = threshold_of(scores, compared(terms.filled(flat), kind, self.shape_, is_category, seed))
+        self._learn(combined_arrays(combined, threshold), "")
         return self
+
+    def _learn(self, arrays: Mapping[str, NDArray[Any]], prefix: str) -> None:
+        """Add arrays to those that the model has learned."""
+        self.model_ = replace(self.model_, arrays={**self.model_.arrays, **prefixed(prefix, arrays)})
+
+    def _taken(self, trained: Autoencoder, X: Data) -> Source:
+        """Take the network of a trained autoencoder, and return records as it takes them."""
+        check_is_fitted(trained)
+        if trained.chain_.parts.n_classes or not trained.chain_.likelihood.has_values:
+            raise InvalidParameterError(_CANNOT_SCORE)
+        source = trained._open(X, reset=False)
+        super().take_model(network_of(trained.model_, self.kind, clone(self).get_params(deep=False)))
+        return source
 
     @property
     def threshold_(self) -> float:
         """The score above which records are outliers."""
-        return float(self.model_.arrays[f"{_COMBINED}threshold"][0])
+        return float(self.model_.arrays[f"{COMBINED}threshold"][0])
 
     @property
     def offset_(self) -> float:
@@ -245,31 +281,21 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def take_model(self, model: FittedModel) -> None:
-        d, arrays = int(np.prod(model.schema.shape)), model.arrays
-        combined = _with_prefix(arrays, _COMBINED)
-        n_terms = len(combined.get("usual", ()))
-        shapes = {
-            "floors": (n_terms, d),
-            "usual": (n_terms, d),
-            "medians": (n_terms,),
-            "units": (n_terms,),
-            "threshold": (1,),
-        }
-        for name, shape in shapes.items():
-            if n_terms == 0 or name not in combined or combined[name].shape != shape:
-                raise ValueError(f"the scores of outliers need an array {name} of shape {shape}")
         super().take_model(model)
-        PlainTerms.from_arrays(_with_prefix(arrays, _TERMS), self._expansion.width)
+        _ = self._combination
 
     @property
     def _terms(self) -> PlainTerms:
-        return PlainTerms.from_arrays(_with_prefix(self.model_.arrays, _TERMS), self._expansion.width)
+        return stored_terms(self.model_.arrays, self._expansion.width)
+
+    @property
+    def _codes(self) -> CodeDistance | None:
+        return stored_codes(self.model_.arrays, self.model_.n_latent)
 
     @property
     def _combination(self) -> tuple[Combination, float]:
-        arrays = _with_prefix(self.model_.arrays, _COMBINED)
-        learned = (arrays[name] for name in ("floors", "usual", "medians", "units"))
-        return Combination((*self._terms.names, "network"), *learned), float(arrays["threshold"][0])
+        names = (*self._terms.names, "network", *(["codes"] if self._codes else []))
+        return stored_combination(self.model_.arrays, names, int(np.prod(self.shape_)))
 
     def _check_parameters(self) -> None:
         if self.contamination != "auto" and not (
@@ -340,44 +366,26 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
                 f"The likelihood '{inner.chain_.parts.likelihood.name}' defines no probability of single values, of "
                 "which scores of outliers consist. Set likelihood='normal'."
             )
-        return replace(
-            inner.model_,
-            kind=self.kind,
-            parameters=clone(self).get_params(deep=False),
-            scale=self._trained,
-            feature_names=getattr(self, "feature_names_in_", None),
-            unmeasured={},
-        )
+        model = network_of(inner.model_, self.kind, clone(self).get_params(deep=False))
+        return replace(model, scale=self._trained, feature_names=getattr(self, "feature_names_in_", None))
 
     def _costs(self, values: NDArray[Any]) -> Iterator[dict[str, Floats]]:
         """Yield the costs of the values of records (n, *shape), batch by batch: term by term, each (b, d)."""
-        terms, size = self._terms, batch_size(self.shape_, _BATCH)
+        terms, codes, size = self._terms, self._codes, batch_size(self.shape_, _BATCH)
         for start in range(0, len(values), size):
             batch = values[start : start + size]
             of_network = value_costs(self.chain_, self._limited(batch, terms, self.record_)).reshape(len(batch), -1)
             of_columns = terms.costs(self._flat(batch))
-            yield {name: self._expansion.summed(one) for name, one in of_columns.items()} | {"network": of_network}
+            found = {name: self._expansion.summed(one) for name, one in of_columns.items()} | {"network": of_network}
+            if codes is not None:
+                of_codes = encode(self.chain_, batch).astype(np.float64)
+                found["codes"] = codes.parts(of_codes, of_network)
+            yield found
 
     def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
         if parameter == "autoencoder":
             return clone(Autoencoder() if current is None else current).set_params(**options)
         return super()._with_options(parameter, current, options)
-
-
-def _joined(batches: Iterable[dict[str, Floats]]) -> dict[str, Floats]:
-    """Return the costs of batches as those of all records."""
-    given = list(batches)
-    return {name: np.concatenate([one[name] for one in given]) for name in given[0]}
-
-
-def _arrays_of(combined: Combination, threshold: float) -> dict[str, NDArray[Any]]:
-    return {
-        f"{_COMBINED}floors": combined.floors,
-        f"{_COMBINED}usual": combined.usual,
-        f"{_COMBINED}medians": combined.medians,
-        f"{_COMBINED}units": combined.units,
-        f"{_COMBINED}threshold": np.array([threshold]),
-    }
 
 
 def _vary(values: NDArray[Any]) -> bool:
@@ -386,7 +394,3 @@ def _vary(values: NDArray[Any]) -> bool:
     batches = (values[start : start + size] for start in range(0, len(values), size))
     first = values[:1]
     return any(not np.array_equal(one, np.broadcast_to(first, one.shape), equal_nan=is_float) for one in batches)
-
-
-def _with_prefix(arrays: Any, prefix: str) -> dict[str, NDArray[Any]]:
-    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
