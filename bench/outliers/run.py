@@ -6,8 +6,9 @@ The protocol of Livernoche et al. (ICLR 2024): fit on all records without labels
 at most 50,000 records. The other methods get standardised records. With --one-class the training records are half of
 the normal ones, and the rest is scored.
 
-Settings were chosen on the ten tables of CHOSEN_ON with samples of 3,000 records (--most 3000 --seeds 2 --chosen). The
-other nine were looked at once. Results are kept one by one in the output, and are not computed again.
+Settings were chosen on the ten tables of CHOSEN_ON, samples of 80 to 3,000 of their records, and tables of KEEL. The
+other nine were looked at twice: after a first score, and after the one that is measured here. Results are kept one by
+one in the output, and are not computed again.
 
 Writes bench/outliers.json and bench/outliers.md. Needs PyOD (`pip install pyod`), and the data in $NARROWS_DATA or
 ../shared/data.

@@ -1,6 +1,6 @@
 """The tables of the benchmark of outliers: nineteen of ADBench (Han et al., NeurIPS 2022).
 
-Sorted by name, every other table is for choosing settings. The rest is looked at once, at the end.
+Sorted by name, every other table is for choosing settings. The rest is only measured.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ dates, a .npy file if it has one axis; with --window, also one of shape (steps, 
     "--model",
     type=READS,
     metavar="MODEL",
-    help="A detector (--save), or for series a model of their windows (train --window); by default one is fitted.",
+    help="A detector (--save), or an autoencoder of such records or of a series' windows; by default one is fitted.",
 )
 @click.option(
     "--train",
@@ -103,21 +103,22 @@ def outliers(
     from narrows.uses.score_files import check_table_output
 
     check_table_output(output, force=force)
-    _check_contamination(contamination, model)
-    reading = {"time": time, "values": values, "group": group}
     loaded = None if model is None else _load(model)
-    is_series = window is not None or any(reading.values()) or (loaded is not None and loaded.kind == "autoencoder")
+    _check_contamination(contamination, loaded)
+    reading = {"time": time, "values": values, "group": group}
+    is_series = window is not None or any(reading.values()) or (loaded is not None and _is_of_windows(loaded))
     source = _open(data, reading, is_series=is_series, quiet=quiet)
     trained = None if train is None else _open(train, reading, is_series=source.windows is not None, quiet=quiet)
     of_records: dict[str, Any] = {"contamination": contamination, "explain": explain, "picture": picture, "save": save}
     of_records["fill_value"] = fill_value
-    if source.windows is None or (loaded is not None and loaded.kind == "outliers"):
-        if save is not None and loaded is not None:
-            raise click.UsageError("--save has no meaning with -m, which is a detector that is saved already.")
-        if loaded is not None and train is not None:
+    is_detector = loaded is not None and loaded.kind == "outliers"
+    if source.windows is None or is_detector or (loaded is not None and not _is_of_windows(loaded)):
+        if save is not None and is_detector:
+            raise click.UsageError("--save has no meaning with -m DETECTOR, which is saved already.")
+        if is_detector and train is not None:
             raise click.UsageError("--train has no meaning with -m DETECTOR, which is fitted already.")
         if loaded is not None and fill_value is not None:
-            raise click.UsageError("--fill-value has no meaning with -m DETECTOR, which has the one of its training.")
+            raise click.UsageError("--fill-value has no meaning with -m, which has the one of its training.")
         asked = Asked(output=output, **of_records, seed=seed, force=force, as_json=as_json, quiet=quiet)
         score_records_of(source, loaded, trained, asked)
         return
@@ -129,11 +130,13 @@ def outliers(
     _score_steps(source, loaded, trained, output, window, force=force, as_json=as_json)
 
 
-def _check_contamination(contamination: float | None, model: str | None) -> None:
+def _check_contamination(contamination: float | None, model: Any) -> None:
     if contamination is not None and not 0 < contamination <= 0.5:
         raise click.UsageError(f"--contamination must be a share above 0 and at most 0.5. Got {contamination:g}.")
-    if contamination is not None and model is not None:
-        raise click.UsageError("--contamination has no meaning with -m, whose threshold was set when it was fitted.")
+    if contamination is not None and model is not None and model.kind == "outliers":
+        raise click.UsageError(
+            "--contamination has no meaning with -m DETECTOR, whose threshold was set when it was fitted."
+        )
 
 
 def _load(path: str) -> Any:
@@ -145,12 +148,12 @@ def _load(path: str) -> Any:
         return model
     autoencoder = load_model(path)
     refuse_text(autoencoder, "outliers", "The texts that a model restores worst: narrows evaluate --per-record.")
-    if autoencoder.record_ != "series":
-        raise click.UsageError(
-            f"{path} is an autoencoder of records, which has no scores of outliers. Fit a detector: "
-            "`narrows outliers DATA -o scores.csv --save detector.safetensors`."
-        )
     return autoencoder
+
+
+def _is_of_windows(model: Any) -> bool:
+    """Return whether a model is an autoencoder of windows of a series."""
+    return bool(model.kind == "autoencoder" and model.record_ == "series")
 
 
 def _score_steps(

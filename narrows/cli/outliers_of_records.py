@@ -56,8 +56,11 @@ class Asked:
     quiet: bool
 
 
-def score_records_of(source: Source, detector: AutoencoderOutlier | None, train: Source | None, asked: Asked) -> None:
-    """Score records, write the table, the picture and the detector that were asked for, and print the oddest."""
+def score_records_of(source: Source, model: Any, train: Source | None, asked: Asked) -> None:
+    """Score records, write the table, the picture and the detector that were asked for, and print the oddest.
+
+    The model is a detector, an autoencoder, or None; a detector is fitted if it is none.
+    """
     from narrows.uses.record_outliers import find_outliers, write_record_scores
 
     for path in (asked.picture, asked.save):
@@ -65,8 +68,10 @@ def score_records_of(source: Source, detector: AutoencoderOutlier | None, train:
             check_file_output(path, force=asked.force)
     if asked.picture is not None and source.record == "text":
         raise click.UsageError("--picture has no meaning for text. The table has the texts' scores.")
-    if detector is None:
-        detector = _fitted(source if train is None else train, asked)
+    if model is not None and model.kind == "outliers":
+        detector = model
+    else:
+        detector = _fitted(source if train is None else train, model, asked)
     found = find_outliers(detector, source)
     write_record_scores(asked.output, found, explain=asked.explain, force=asked.force)
     if asked.save is not None:
@@ -90,7 +95,7 @@ def score_records_of(source: Source, detector: AutoencoderOutlier | None, train:
     )
 
 
-def _fitted(source: Source, asked: Asked) -> AutoencoderOutlier:
+def _fitted(source: Source, autoencoder: Any, asked: Asked) -> AutoencoderOutlier:
     import narrows
     from narrows.cli.callbacks import callback
 
@@ -98,7 +103,7 @@ def _fitted(source: Source, asked: Asked) -> AutoencoderOutlier:
     detector = narrows.AutoencoderOutlier(
         contamination=contamination, fill_value=asked.fill_value, random_state=asked.seed
     )
-    return detector.fit(source, callback=callback(quiet=asked.quiet))
+    return detector.fit(source, callback=callback(quiet=asked.quiet), trained=autoencoder)
 
 
 def _worst(detector: AutoencoderOutlier, source: Source, found: RecordOutliers) -> list[dict[str, Any]]:

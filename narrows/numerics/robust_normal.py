@@ -15,8 +15,9 @@ Floats = NDArray[np.float64]
 
 _STEPS = 5
 _FAR = 4.0
+_SMALLEST = 1e-12
 _MOST_FITTED = 20_000
-_LEAST_VARIANCE = 1e-3  # of a value, in its unit: records that are kept may all be equal there
+_LEAST_VARIANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +39,7 @@ class RobustNormal:
     precision: Floats
 
     @classmethod
-    def fit(cls, x: Floats, *, trim: float, ridge: float) -> Self:
+    def fit(cls, x: Floats, *, trim: float, ridge: float, least: float = _LEAST_VARIANCE) -> Self:
         """Return the distribution of records (n, d) without the share ``trim`` that is the least likely.
 
         It is fitted to all records first, then five times to those that the previous one finds the most likely: the
@@ -52,22 +53,24 @@ class RobustNormal:
             Share of records, from 0 to 1, excluded.
         ridge : float
             What is added to the variances, as a share of them. It is the variance of noise on the input.
+        least : float
+            The smallest variance of a value: records that are kept may all be equal there.
         """
         some = x[:: -(-len(x) // _MOST_FITTED)]
         kept = some
-        found = cls._of(kept, ridge)
+        found = cls._of(kept, ridge, least)
         for _ in range(_STEPS if trim else 0):
             distances = found.distances(some)
             kept = some[distances <= np.quantile(distances, 1 - trim)]
-            found = cls._of(kept, ridge)
+            found = cls._of(kept, ridge, least)
         return found
 
     @classmethod
-    def _of(cls, x: Floats, ridge: float) -> Self:
+    def _of(cls, x: Floats, ridge: float, least: float) -> Self:
         mean = x.mean(axis=0)
         away = x - mean
         covariance = away.T @ away / max(len(x) - 1, 1)
-        variances = np.maximum(covariance.diagonal(), _LEAST_VARIANCE)
+        variances = np.maximum(covariance.diagonal(), least)
         covariance[np.diag_indices(len(variances))] = (1 + ridge) * variances
         return cls(mean, np.linalg.inv(covariance))
 
@@ -79,6 +82,14 @@ class RobustNormal:
     def costs(self, x: Floats) -> Floats:
         """Return (x_j - m_j|·)² Ω_jj of all values of records (n, d): squared errors of `expected`, 1 is usual."""
         return np.asarray((x - self.expected(x)) ** 2 * self.precision.diagonal())
+
+    def joint_costs(self, x: Floats) -> Floats:
+        """Return parts (n, d) of the squared Mahalanobis distances of records, none of which is negative.
+
+        They are in proportion to `costs`: to how much less the distance is if a value is the expected one.
+        """
+        less = self.costs(x) + _SMALLEST
+        return np.asarray(self.distances(x)[:, None] * less / less.sum(axis=1, keepdims=True))
 
     def expected(self, x: Floats) -> Floats:
         """Return the mean of each value of records (n, d), given the other values of the record.
@@ -94,15 +105,3 @@ class RobustNormal:
     @cached_property
     def _deviations(self) -> Floats:
         return np.asarray(np.sqrt(np.linalg.inv(self.precision).diagonal()))
-
-    def draw(self, n: int, rng: np.random.Generator, *, ridge: float) -> Floats:
-        """Return n records of the distribution (n, d), without the noise of the ridge that it was fitted with.
-
-        Values that are the same in all records that it was fitted to are the same here.
-        """
-        covariance = np.linalg.inv(self.precision)
-        covariance[np.diag_indices(len(covariance))] /= 1 + ridge
-        varies = covariance.diagonal() > 1.01 * _LEAST_VARIANCE
-        variances, directions = np.linalg.eigh(covariance)
-        z = rng.normal(size=(n, len(variances))) * np.sqrt(np.maximum(variances, 0))
-        return np.asarray(self.mean + varies * (z @ directions.T))

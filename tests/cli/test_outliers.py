@@ -186,8 +186,11 @@ def test_reasons_are_in_the_words_of_the_table():
     assert why(None, 1.0) == "x = missing (expected 1)"
 
 
-def test_the_oddest_images_are_drawn_and_an_autoencoder_is_no_detector(narrows, model, monkeypatch):
-    monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 20)
-    narrows("outliers", "digits:test", "-o", "scores.csv", "--picture", "worst.png", "-q")
+def test_a_trained_autoencoder_scores_and_the_oddest_images_are_drawn(narrows, model):
+    arguments = ["outliers", "digits:test", "-m", model, "--picture", "worst.png", "--save", "d.safetensors"]
+    found = narrows.json(*arguments, "-o", "scores.csv", "--contamination", "0.1")
     assert Path("worst.png").read_bytes().startswith(b"\x89PNG")
-    assert "--save" in narrows.fails("outliers", "digits:test", "-m", model, "-o", "x.csv").stderr
+    assert found["outliers"] == 36
+    again = narrows.json("outliers", "digits:test", "-m", "d.safetensors", "-o", "again.csv")
+    assert again["worst"] == found["worst"]
+    assert Path("again.csv").read_bytes() == Path("scores.csv").read_bytes()

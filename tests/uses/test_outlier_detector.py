@@ -9,7 +9,7 @@ import narrows
 from narrows import Autoencoder, AutoencoderOutlier, Training
 from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError, UnknownParameterError
 from narrows.estimators.outliers import defaults, threshold
-from narrows.estimators.outliers.threshold import estimated_share
+from narrows.estimators.outliers.threshold import compared, threshold_of
 
 QUICK = Training(epochs=2)
 N, D = 240, 6
@@ -87,15 +87,27 @@ def test_outliers_in_the_training_data_are_found():
 
 
 @pytest.mark.parametrize(("n", "d"), [(80, 4), (500, 2), (2000, 8)])
-def test_of_normal_records_at_most_one_percent_are_outliers(n, d):
-    shares = [estimated_share(np.random.default_rng(seed).normal(size=(n, d)), "vector", (d,), seed) for seed in (0, 1)]
-    assert max(shares) <= 0.01
+def test_of_normal_records_at_most_one_percent_are_outliers(n, d, monkeypatch):
+    monkeypatch.setattr(threshold, "_MOST_SETS", 4)
+    x = np.random.default_rng(0).normal(size=(n, d))
+    scores = threshold._Fitted(x, "vector", (d,)).scores(x)
+    assert (scores > threshold_of(scores, compared(x, "vector", (d,), None, 0))).mean() <= 0.01
 
 
 def test_without_a_share_the_scores_show_how_many_are_odd():
     x = correlated(600)
     x[:60] += np.random.default_rng(3).normal(size=(60, D)) * 4 * x.std(axis=0)
-    assert 0.05 <= estimated_share(x, "vector", (D,), 0) <= 0.2
+    found = AutoencoderOutlier(training=QUICK, random_state=0).fit_predict(x) < 0
+    assert 0.05 <= found.mean() <= 0.2
+    assert found[:60].mean() > 0.8
+
+
+def test_a_single_record_far_away_is_found_among_few():
+    x = correlated(80)
+    assert not (AutoencoderOutlier(training=QUICK, random_state=0).fit_predict(x) < 0).any()
+    x[11] += 5 * x.std(axis=0)
+    found = AutoencoderOutlier(training=QUICK, random_state=0).fit_predict(x) < 0
+    assert np.flatnonzero(found).tolist() == [11]
 
 
 def test_images_have_a_heat_map_and_windows_and_texts_are_scored():
@@ -157,6 +169,23 @@ def test_categories_that_do_not_fit_the_numbers_and_numbers_that_are_far_away_ar
     assert expected["colour"][5] == names[place[5]]
     detector.save(tmp_path / "d.safetensors")
     np.testing.assert_array_equal(-narrows.load(tmp_path / "d.safetensors").score_samples(frame), scores)
+
+
+def test_a_trained_autoencoder_scores_by_its_costs_and_the_distance_of_codes(tmp_path):
+    trained = Autoencoder(3, training=QUICK, random_state=0).fit(correlated())
+    x = correlated(60, seed=3)
+    x[7, 4] += 9
+    detector = AutoencoderOutlier(contamination=0.05, random_state=0).fit(x, trained=trained)
+    scores = -detector.score_samples(x)
+    assert detector.history_ == trained.history_
+    assert scores.argmax() == 7
+    assert detector.explain(x)[7].argmax() == 4
+    np.testing.assert_allclose(detector.explain(x).sum(axis=1), scores)
+    detector.save(tmp_path / "d.safetensors")
+    np.testing.assert_array_equal(-narrows.load(tmp_path / "d.safetensors").score_samples(x), scores)
+    labelled = Autoencoder(3, conditional=True, training=QUICK).fit(x, np.arange(60) % 2)
+    with pytest.raises(InvalidParameterError, match="without labels"):
+        AutoencoderOutlier().fit(x, trained=labelled)
 
 
 def test_columns_that_do_not_vary_are_usual_until_they_do(detector):

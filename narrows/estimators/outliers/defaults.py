@@ -12,7 +12,7 @@ from narrows.training import Training
 
 __all__ = ["default_autoencoder"]
 
-_STEPS, _BATCH = 1000, 128
+_STEPS, _BATCH, _MOST_EPOCHS = 1000, 128, 50
 _TEXT_STEPS, _TEXT_BATCH = 300, 32  # a step of a recurrent network takes many times as long
 _WIDTHS, _MOST_LATENT = (192, 192), 128
 _MOST_DENSE = 16_384  # values of a record
@@ -22,11 +22,13 @@ def default_autoencoder(kind: str, shape: tuple[int, ...], n_records: int) -> Au
     """Return an unfitted denoising autoencoder, whose noise has any strength up to twice the deviation of the values.
 
     Training data without labels contain outliers. Strong noise keeps the network from learning them one by one. It is
-    trained for about a thousand steps, for texts 300. Rows of typed columns learn to restore cells that are masked, and
-    texts have no noise.
+    trained for about a thousand steps, and for at most 50 epochs, so that few records are not learned by heart; for
+    texts for 300 steps. Rows of typed columns learn to restore cells that are masked, and texts have no noise.
     """
     steps, batch = (_TEXT_STEPS, _TEXT_BATCH) if kind == "text" else (_STEPS, _BATCH)
     epochs = -(-steps // -(-n_records // batch))
+    if kind != "text":
+        epochs = min(epochs, _MOST_EPOCHS)
     training = Training(epochs=epochs, batch_size=batch, validation=0.0)
     if kind == "text":
         return Autoencoder(record="text", training=training)

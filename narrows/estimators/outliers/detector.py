@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -18,13 +18,26 @@ from narrows.data.frames import as_frame_like, columns_of
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator
+from narrows.estimators.outliers.codes import CodeDistance
 from narrows.estimators.outliers.combination import Combination
 from narrows.estimators.outliers.defaults import default_autoencoder
 from narrows.estimators.outliers.expansion import Expansion
-from narrows.estimators.outliers.linear_terms import LinearTerms
-from narrows.estimators.outliers.threshold import estimated_share, threshold_of
+from narrows.estimators.outliers.plain_terms import PlainTerms
+from narrows.estimators.outliers.stored import (
+    CODES,
+    COMBINED,
+    TERMS,
+    combined_arrays,
+    joined,
+    network_of,
+    prefixed,
+    stored_codes,
+    stored_combination,
+    stored_terms,
+)
+from narrows.estimators.outliers.threshold import ALWAYS_ODD, compared, threshold_of, threshold_of_share
 from narrows.model.fitted import FittedModel
-from narrows.model.inference import reconstruct, value_costs
+from narrows.model.inference import encode, reconstruct, value_costs
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import drawn_seed
 from narrows.numerics.surroundings import usual_settings
@@ -38,19 +51,23 @@ Floats = NDArray[np.float64]
 
 _BATCH = 4096
 _FEWEST = 2
-_LINEAR, _COMBINED = "linear.", "combined."
+_CANNOT_SCORE = (
+    "Outliers are scored by autoencoders without labels, whose likelihood defines the probability of single values. "
+    "Give another one, or omit it: then one is trained."
+)
 
 
 class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     """Finds outliers among the records that it is trained on, and in new ones, and says which values make them odd.
 
-    A record is odd if its values cost much, given its other values. The score adds up to three terms, each of which has
-    a part of each value: the costs of a denoising autoencoder in nats, and the squared errors of two robust linear
-    predictions, in standard deviations and in ranks. `narrows.estimators.outliers.combination` has the formula. Nothing
-    needs labels, and the training data may contain outliers: the network is not trained on the least likely tenth.
+    A record is odd if it is far from those that are usual, or if its values cost much, given its other values. The
+    score adds up to four terms, each of which has a part of each value: the distance to the nearest usual records, the
+    distance within the distribution of ranks, the squared errors of robust linear predictions, and the costs of a
+    denoising autoencoder in nats. `narrows.estimators.outliers.combination` has the formula. Nothing needs labels, and
+    the training data may contain outliers: the network is not trained on the least likely tenth.
 
-    The linear predictions are those of records of up to 1,024 values, ranks those of tables. Texts are scored by the
-    network alone.
+    The distances and linear predictions are those of records of up to 1,024 values, ranks those of tables. Texts are
+    scored by the network alone.
 
     Parameters
     ----------
@@ -109,7 +126,9 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         self.verbose = verbose
 
     @usual_settings()
-    def fit(self, X: Data, y: ArrayLike | None = None, *, callback: Callbacks = None) -> Self:
+    def fit(
+        self, X: Data, y: ArrayLike | None = None, *, callback: Callbacks = None, trained: Autoencoder | None = None
+    ) -> Self:
         """Learn what is usual.
 
         Parameters
@@ -119,43 +138,66 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         y : ignored
         callback
             As for `Autoencoder.fit`.
+        trained : Autoencoder, optional
+            A fitted autoencoder of such records, to score with instead of training one. The score then also has a term
+            for the distance of codes to those of usual records.
 
         Raises
         ------
         InvalidParameterError
-            If a parameter has a value that is not allowed.
+            If a parameter has a value that is not allowed, or the autoencoder cannot score.
         DataError
             If the data cannot be used: one record, or records that are all equal.
         """
         self._check_parameters()
-        source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
+        source = self._open(X, reset=True, advice=TRAIN_ON_FINITE) if trained is None else self._taken(trained, X)
         if len(source) < _FEWEST:
             raise DataError(f"Outliers are found among at least {_FEWEST} records. Got {source.name} with 1 sample.")
         check_squares(source, *self.range_, fill_value=self.fill_value_)
-        kind = self._kind(source)
         if not _vary(source.values):
             raise DataError(
                 f"All records of {source.name} are equal, so none is odder than others. Give records that vary."
             )
-        flat = self._flat(source.values)
-        linear = LinearTerms.fit(flat, kind, self.shape_)
+        kind = self._kind(source) if trained is None else self.record_
+        flat, is_category = self._flat(source.values), self._expansion.is_category
+        terms = PlainTerms.fit(flat, kind, self.shape_, is_category)
         seed = drawn_seed(self.random_state)
-        model = self._trained_network(source, flat, linear, seed, callback)
-        arrays = {f"{_LINEAR}{name}": array for name, array in linear.to_arrays().items()}
-        self.model_ = replace(model, arrays=arrays)
-        costs = [np.concatenate(parts) for parts in zip(*self._costs(source.values), strict=True)]
-        combined = Combination.fit(costs)
-        scores = combined.parts(costs).sum(axis=1)
-        share = None if self.contamination == "auto" else float(self.contamination)
-        if share is None and linear.normal is not None:
-            share = estimated_share(linear.filled(flat), kind, self.shape_, seed)
-        self.model_ = replace(self.model_, arrays=arrays | _arrays_of(combined, threshold_of(scores, share)))
+        if trained is None:
+            self.model_ = self._trained_network(source, flat, terms, seed, callback)
+        self._learn(terms.to_arrays(), TERMS)
+        if trained is not None:
+            costs = joined(self._costs(source.values))["network"]
+            codes = encode(self.chain_, source.values).astype(np.float64)
+            self._learn(CodeDistance.fit(codes, costs.sum(axis=1)).to_arrays(), CODES)
+        costs_of = joined(self._costs(source.values))
+        combined = Combination.fit(costs_of)
+        scores = combined.parts(costs_of).sum(axis=1)
+        if self.contamination != "auto":
+            threshold = threshold_of_share(scores, float(self.contamination))
+        elif terms.normal is None:
+            threshold = ALWAYS_ODD
+        else:
+            threshold = threshold_of(scores, compared(terms.filled(flat), kind, self.shape_, is_category, seed))
+        self._learn(combined_arrays(combined, threshold), "")
         return self
+
+    def _learn(self, arrays: Mapping[str, NDArray[Any]], prefix: str) -> None:
+        """Add arrays to those that the model has learned."""
+        self.model_ = replace(self.model_, arrays={**self.model_.arrays, **prefixed(prefix, arrays)})
+
+    def _taken(self, trained: Autoencoder, X: Data) -> Source:
+        """Take the network of a trained autoencoder, and return records as it takes them."""
+        check_is_fitted(trained)
+        if trained.chain_.parts.n_classes or not trained.chain_.likelihood.has_values:
+            raise InvalidParameterError(_CANNOT_SCORE)
+        source = trained._open(X, reset=False)
+        super().take_model(network_of(trained.model_, self.kind, clone(self).get_params(deep=False)))
+        return source
 
     @property
     def threshold_(self) -> float:
         """The score above which records are outliers."""
-        return float(self.model_.arrays[f"{_COMBINED}threshold"][0])
+        return float(self.model_.arrays[f"{COMBINED}threshold"][0])
 
     @property
     def offset_(self) -> float:
@@ -165,7 +207,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     @property
     def threshold_reason_(self) -> str:
         """How the threshold was chosen, as part of a sentence."""
-        if self.contamination == "auto" and self._linear.normal is None:
+        if self.contamination == "auto" and self._terms.normal is None:
             return "four standard deviations above the median of the training records"
         if self.contamination == "auto":
             return "by comparison with records without outliers"
@@ -199,7 +241,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)
-        found = self._linear.expected(self._flat(source.values))
+        found = self._terms.expected(self._flat(source.values))
         if found is None:
             found = self._restored(source.values)
         elif self._fields is not None:
@@ -223,7 +265,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     def standardised(self, values: NDArray[Any]) -> Floats:
         """Return records (n, *shape) in standard deviations from the mean of the training records."""
         check_is_fitted(self)
-        return self._linear.standardised(self._flat(values))[:, self._expansion.starts].reshape(values.shape)
+        return self._terms.standardised(self._flat(values))[:, self._expansion.starts].reshape(values.shape)
 
     def score_samples(self, X: Data) -> Floats:
         """Return minus the score of each record, shape (n,). Low is odd, as everywhere in scikit-learn."""
@@ -239,31 +281,21 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def take_model(self, model: FittedModel) -> None:
-        d, arrays = int(np.prod(model.schema.shape)), model.arrays
-        combined = _with_prefix(arrays, _COMBINED)
-        n_terms = len(combined.get("usual", ()))
-        shapes = {
-            "floors": (n_terms, d),
-            "usual": (n_terms, d),
-            "medians": (n_terms,),
-            "units": (n_terms,),
-            "threshold": (1,),
-        }
-        for name, shape in shapes.items():
-            if n_terms == 0 or name not in combined or combined[name].shape != shape:
-                raise ValueError(f"the scores of outliers need an array {name} of shape {shape}")
         super().take_model(model)
-        LinearTerms.from_arrays(_with_prefix(arrays, _LINEAR), self._expansion.width)
+        _ = self._combination
 
     @property
-    def _linear(self) -> LinearTerms:
-        return LinearTerms.from_arrays(_with_prefix(self.model_.arrays, _LINEAR), self._expansion.width)
+    def _terms(self) -> PlainTerms:
+        return stored_terms(self.model_.arrays, self._expansion.width)
+
+    @property
+    def _codes(self) -> CodeDistance | None:
+        return stored_codes(self.model_.arrays, self.model_.n_latent)
 
     @property
     def _combination(self) -> tuple[Combination, float]:
-        arrays = _with_prefix(self.model_.arrays, _COMBINED)
-        learned = (arrays[name] for name in ("floors", "usual", "medians", "units"))
-        return Combination(*learned), float(arrays["threshold"][0])
+        names = (*self._terms.names, "network", *(["codes"] if self._codes else []))
+        return stored_combination(self.model_.arrays, names, int(np.prod(self.shape_)))
 
     def _check_parameters(self) -> None:
         if self.contamination != "auto" and not (
@@ -310,14 +342,14 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         """Return what the network restores of records (n, *shape), as floats (n, n_values)."""
         return reconstruct(self.chain_, values, None, dtype=np.dtype(float)).reshape(len(values), -1)
 
-    def _limited(self, values: NDArray[Any], linear: LinearTerms, kind: str) -> NDArray[Any]:
+    def _limited(self, values: NDArray[Any], terms: PlainTerms, kind: str) -> NDArray[Any]:
         """Return vectors (n, d) as the network gets them, without values that are far away."""
         if values.dtype.kind != "f" or kind != "vector":
             return values
-        return linear.limited(values.astype(np.float64)).astype(values.dtype)
+        return terms.limited(values.astype(np.float64)).astype(values.dtype)
 
     def _trained_network(
-        self, source: Source, flat: Floats, linear: LinearTerms, seed: int, callback: Callbacks
+        self, source: Source, flat: Floats, terms: PlainTerms, seed: int, callback: Callbacks
     ) -> FittedModel:
         """Return the trained network as a model of this estimator."""
         given, kind = self.autoencoder, self._kind(source)
@@ -327,45 +359,33 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             inner.set_params(fill_value=self.fill_value)
         if self.training is not None:
             inner.set_params(training=self.training)
-        shown = replace(source, values=self._limited(source.values, linear, kind), labels=None, label_names=None)
-        inner.fit(shown, sample_weight=linear.likely(flat).astype(np.float64), callback=callback)
+        shown = replace(source, values=self._limited(source.values, terms, kind), labels=None, label_names=None)
+        inner.fit(shown, sample_weight=terms.likely(flat).astype(np.float64), callback=callback)
         if not inner.chain_.likelihood.has_values:
             raise InvalidParameterError(
                 f"The likelihood '{inner.chain_.parts.likelihood.name}' defines no probability of single values, of "
                 "which scores of outliers consist. Set likelihood='normal'."
             )
-        return replace(
-            inner.model_,
-            kind=self.kind,
-            parameters=clone(self).get_params(deep=False),
-            scale=self._trained,
-            feature_names=getattr(self, "feature_names_in_", None),
-            unmeasured={},
-        )
+        model = network_of(inner.model_, self.kind, clone(self).get_params(deep=False))
+        return replace(model, scale=self._trained, feature_names=getattr(self, "feature_names_in_", None))
 
-    def _costs(self, values: NDArray[Any]) -> Iterator[list[Floats]]:
+    def _costs(self, values: NDArray[Any]) -> Iterator[dict[str, Floats]]:
         """Yield the costs of the values of records (n, *shape), batch by batch: term by term, each (b, d)."""
-        linear, size = self._linear, batch_size(self.shape_, _BATCH)
+        terms, codes, size = self._terms, self._codes, batch_size(self.shape_, _BATCH)
         for start in range(0, len(values), size):
             batch = values[start : start + size]
-            of_network = value_costs(self.chain_, self._limited(batch, linear, self.record_)).reshape(len(batch), -1)
-            of_columns = linear.costs(self._flat(batch))
-            yield [*(self._expansion.summed(one) for one in of_columns), of_network]
+            of_network = value_costs(self.chain_, self._limited(batch, terms, self.record_)).reshape(len(batch), -1)
+            of_columns = terms.costs(self._flat(batch))
+            found = {name: self._expansion.summed(one) for name, one in of_columns.items()} | {"network": of_network}
+            if codes is not None:
+                of_codes = encode(self.chain_, batch).astype(np.float64)
+                found["codes"] = codes.parts(of_codes, of_network)
+            yield found
 
     def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
         if parameter == "autoencoder":
             return clone(Autoencoder() if current is None else current).set_params(**options)
         return super()._with_options(parameter, current, options)
-
-
-def _arrays_of(combined: Combination, threshold: float) -> dict[str, NDArray[Any]]:
-    return {
-        f"{_COMBINED}floors": combined.floors,
-        f"{_COMBINED}usual": combined.usual,
-        f"{_COMBINED}medians": combined.medians,
-        f"{_COMBINED}units": combined.units,
-        f"{_COMBINED}threshold": np.array([threshold]),
-    }
 
 
 def _vary(values: NDArray[Any]) -> bool:
@@ -374,7 +394,3 @@ def _vary(values: NDArray[Any]) -> bool:
     batches = (values[start : start + size] for start in range(0, len(values), size))
     first = values[:1]
     return any(not np.array_equal(one, np.broadcast_to(first, one.shape), equal_nan=is_float) for one in batches)
-
-
-def _with_prefix(arrays: Any, prefix: str) -> dict[str, NDArray[Any]]:
-    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}

@@ -38,6 +38,11 @@ class Expansion:
         return sum(self.widths)
 
     @property
+    def is_category(self) -> NDArray[np.bool_]:
+        """Which columns are those of categories, (width,)."""
+        return np.repeat(np.array(self.categories) > 0, self.widths)
+
+    @property
     def starts(self) -> NDArray[np.int64]:
         """The first column of each value, (d,)."""
         return np.cumsum([0, *self.widths[:-1]])

@@ -1,9 +1,10 @@
-"""The threshold without a given share of outliers: how many more records are odd than among records without any.
+"""The threshold without a given share of outliers: whether records are odd at all, and how many are.
 
-The training records are compared with records drawn from the normal distribution of most of them. A score is found
-that one of a hundred of these exceeds; those of the training records that exceed it beyond that are outliers. Others
-are not so far away, and hidden among usual records: 0.8 are assumed for each one that is seen, which was chosen on ten
-tables with known outliers.
+The training records are compared with records drawn from a normal distribution of most of them. If more than one in a
+hundred have a score that one in a hundred of those exceeds, beyond chance, there are outliers: the records with a
+score above 1.75, and, as others are hidden among usual records, as many again as have one from 1.75 to 3. Records above
+3 stand apart. These numbers were chosen on ten tables with known outliers, on samples of 80 to 1,000 of their records,
+and on 24 other tables. Otherwise those are outliers that are odder than the oddest of ten times as many drawn records.
 
 The distribution is fitted to the most likely records, so its variances are too small by a factor, and records that it
 was fitted to have lower scores than others. The factor of both is measured on drawn records, which are treated as the
@@ -12,58 +13,85 @@ training records are.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from narrows.estimators.outliers.combination import Combination
-from narrows.estimators.outliers.linear_terms import LinearTerms
+from narrows.estimators.outliers.plain_terms import PlainTerms
 from narrows.numerics.randomness import Stream
 from narrows.numerics.randomness import rng as rng_of
 
-__all__ = ["estimated_share", "threshold_of"]
+__all__ = ["ALWAYS_ODD", "Comparison", "compared", "threshold_of", "threshold_of_share"]
 
 Floats = NDArray[np.float64]
 
+ALWAYS_ODD = 4.0
+"""A score that is odd among any records: standard deviations above the median of the training records."""
+
 _RARE = 0.01  # share of usual records above the score that is looked for
-_FOR_EACH_SEEN = 1.8  # outliers for each one that is seen
+_ODD, _APART = 1.75, 3.0  # scores
+_FOR_EACH_ODD = 2.0  # outliers for each record between the two
 _LEAST, _MOST = 0.005, 0.5
+_SELDOM = 0.1  # records, of all
 _CERTAIN = 3.0  # standard errors that the share of odd records must be above that of usual ones
-_DRAWN, _FEWEST_COMPARED, _MOST_COMPARED, _MOST_SETS = 20_000, 10_000, 20_000, 10
-_NORMAL_QUARTILE, _DEVIATIONS = 0.6745, 4.0
+_DRAWN, _FEWEST_COMPARED, _MOST_COMPARED, _MOST_SETS = 10_000, 5_000, 10_000, 10
 
 
-def estimated_share(x: Floats, kind: str, shape: tuple[int, ...], seed: int) -> float:
-    """Return the share of outliers among records (n, d), rows of records of a kind and a shape.
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison of records with usual ones says.
 
-    It is one of 200 records, if there are so many, where no more than by chance are odd, and at most a half.
+    Attributes
+    ----------
+    some_are_odd : bool
+        Whether more records are odd than by chance.
+    limit : float
+        A score that none of ten times as many usual records exceeds, or one in 10,000 if that are more.
     """
+
+    some_are_odd: bool
+    limit: float
+
+
+def compared(
+    x: Floats, kind: str, shape: tuple[int, ...], is_category: NDArray[np.bool_] | None, seed: int
+) -> Comparison:
+    """Compare records (n, d), as `PlainTerms.fit` gets them, with drawn ones."""
+    seldom = max(_SELDOM / len(x), 1 / _DRAWN)
     x = x[:: -(-len(x) // _MOST_COMPARED)]
     rng = rng_of(seed, Stream.USUAL_RECORDS)
-    given = _Fitted(x, kind, shape)
+    given = _Fitted(x, kind, shape, is_category)
     in_sample, others = [], []
     n_sets = min(-(-_FEWEST_COMPARED // len(x)), _MOST_SETS)
     for _ in range(n_sets):
-        like_given = given.linear.draw(len(x), rng)
-        again = _Fitted(like_given, kind, shape)
+        like_given = given.draw(len(x), rng)
+        again = _Fitted(like_given, kind, shape, is_category)
         in_sample.append(again.scores(like_given))
-        others.append(again.scores(again.linear.draw(_DRAWN // n_sets, rng)))
+        others.append(again.scores(again.draw(_DRAWN // n_sets, rng)))
     factor = _rare(np.concatenate(in_sample)) / _rare(np.concatenate(others))
-    usual = _rare(given.scores(given.linear.draw(_DRAWN, rng))) * factor
-    seen = float((given.scores(x) > usual).mean()) - _RARE
+    drawn = given.scores(given.draw(_DRAWN, rng)) * factor
+    seen = float((given.scores(x) > _rare(drawn)).mean()) - _RARE
     sizes = np.array([len(x), len(x) * n_sets, _DRAWN, _DRAWN])
-    if seen < _CERTAIN * np.sqrt(_RARE * (1 - _RARE) * (1 / sizes).sum()):
-        return int(_LEAST * len(x)) / len(x)
-    return min(_FOR_EACH_SEEN * seen, _MOST)
+    certain = _CERTAIN * float(np.sqrt(_RARE * (1 - _RARE) * (1 / sizes).sum()))
+    return Comparison(seen >= certain, float(np.quantile(drawn, 1 - seldom)))
 
 
-def threshold_of(scores: Floats, share: float | None) -> float:
-    """Return the threshold for a share of outliers among training records with these scores (n,).
+def threshold_of(scores: Floats, comparison: Comparison) -> float:
+    """Return the threshold for training records with these scores (n,).
 
-    None: four deviations above the median, by median and upper quartile.
+    At least one in 200 records is above it, if there are so many.
     """
-    if share is None:
-        median, quartile = np.quantile(scores, [0.5, 0.75])
-        return float(median + _DEVIATIONS * (quartile - median) / _NORMAL_QUARTILE)
+    least = int(_LEAST * len(scores)) / len(scores)
+    if not comparison.some_are_odd:
+        return min(comparison.limit, threshold_of_share(scores, least))
+    apart, odd = float((scores > _APART).mean()), float((scores > _ODD).mean())
+    return threshold_of_share(scores, min(max(least, apart + _FOR_EACH_ODD * (odd - apart)), _MOST))
+
+
+def threshold_of_share(scores: Floats, share: float) -> float:
+    """Return the threshold for a share of outliers among training records with these scores (n,)."""
     return float(np.quantile(scores, 1 - share))
 
 
@@ -73,11 +101,22 @@ def _rare(scores: Floats) -> float:
 
 
 class _Fitted:
-    """The linear terms of records, and the scores of others by them."""
+    """The terms of records that need no network, and the scores of others by them."""
 
-    def __init__(self, x: Floats, kind: str, shape: tuple[int, ...]) -> None:
-        self.linear = LinearTerms.fit(x, kind, shape)
-        self.combination = Combination.fit(self.linear.costs(x))
+    def __init__(
+        self, x: Floats, kind: str, shape: tuple[int, ...], is_category: NDArray[np.bool_] | None = None
+    ) -> None:
+        self.terms = PlainTerms.fit(x, kind, shape, is_category)
+        self.combination = Combination.fit(self.terms.costs(x))
+        usual = self.terms.standardised(x)[self.terms.likely(x)]
+        self.mean = usual.mean(axis=0)
+        variances, directions = np.linalg.eigh(np.atleast_2d(np.cov(usual, rowvar=False)))
+        self.spread = np.sqrt(np.maximum(variances, 0))[:, None] * directions.T
 
     def scores(self, x: Floats) -> Floats:
-        return np.asarray(self.combination.parts(self.linear.costs(x)).sum(axis=1))
+        return np.asarray(self.combination.parts(self.terms.costs(x)).sum(axis=1))
+
+    def draw(self, n: int, rng: np.random.Generator) -> Floats:
+        """Return n records (n, d) of the normal distribution of the likely records: none of them is an outlier."""
+        z = self.mean + rng.normal(size=(n, len(self.spread))) @ self.spread
+        return np.asarray(z * self.terms.unit + self.terms.centre)

@@ -1,4 +1,4 @@
-"""The terms of the score that need no network: how far values are from what the other values of a record predict.
+"""The terms of the score that need no network: distances of records, and errors of linear predictions of values.
 
 Records are seen twice: in standard deviations, and as normal scores. The first finds values that are far away, the
 second unusual combinations in columns with long tails. Images and windows of series have only the first, in one unit
@@ -14,10 +14,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.numerics.nearest_usual import NearestUsual
 from narrows.numerics.normal_scores import NormalScores
 from narrows.numerics.robust_normal import RobustNormal
 
-__all__ = ["LinearTerms"]
+__all__ = ["PlainTerms"]
 
 Floats = NDArray[np.float64]
 
@@ -27,12 +28,13 @@ _MOST_VALUES = 1024  # of a record: matrices of larger ones would take too long
 _FAR = 8.0  # standard deviations: the network's input is limited to these
 _UNLIKELY = 0.1  # share of the training records that the network is not trained on
 _IN_DEVIATIONS: dict[str, float] = {"trim": 0.1, "ridge": 0.1}
-_IN_RANKS: dict[str, float] = {"trim": 0.25, "ridge": 0.3}
+_IN_RANKS: dict[str, float] = {"trim": 0.5, "ridge": 0.5, "least": 0.1}
+_USUAL = 0.75  # share of the training records among which the nearest are looked for
 
 
 @dataclass(frozen=True, eq=False)
-class LinearTerms:
-    """Linear predictions of each value by the other values of a record, robust against outliers.
+class PlainTerms:
+    """Distances of records, and linear predictions of each value by the others, robust against outliers.
 
     Attributes
     ----------
@@ -40,6 +42,8 @@ class LinearTerms:
         Mean and standard deviation of the values; 1 for values that do not vary.
     normal : RobustNormal or None
         The distribution of standardised values; None for records of more than 1,024 values.
+    nearest : NearestUsual or None
+        Those of the training records that the distribution finds the most likely.
     ranks : NormalScores or None
         The normal scores; None if records are not rows of a table.
     of_ranks : RobustNormal or None
@@ -49,14 +53,16 @@ class LinearTerms:
     centre: Floats
     unit: Floats
     normal: RobustNormal | None = None
+    nearest: NearestUsual | None = None
     ranks: NormalScores | None = None
     of_ranks: RobustNormal | None = None
 
     @classmethod
-    def fit(cls, x: Floats, kind: str, shape: tuple[int, ...]) -> Self:
+    def fit(cls, x: Floats, kind: str, shape: tuple[int, ...], is_category: NDArray[np.bool_] | None = None) -> Self:
         """Return the terms of records (n, d), rows of records of a kind and a shape.
 
-        NaN is a value that is missing, and costs nothing. Categories are columns of zeros and ones (`Expansion`).
+        NaN is a value that is missing, and costs nothing. Categories are columns of zeros and ones (`Expansion`), whose
+        unit is 1: two categories differ by as much as two numbers do on average, however rare they are.
         """
         known = ~np.isnan(x)
         counts, filled = np.maximum(known.sum(axis=0), 1), np.where(known, x, 0.0)
@@ -67,15 +73,26 @@ class LinearTerms:
             steps = unit.reshape(shape)
             axes = (0,) if kind == "series" else tuple(range(len(shape)))
             unit = np.broadcast_to(np.sqrt((steps**2).mean(axis=axes, keepdims=True)), shape).ravel()
-        unit = np.where(unit > 0, unit, 1.0)
+        unit = np.where((unit == 0) | (False if is_category is None else is_category), 1.0, unit)
         terms = cls(centre, unit)
         if kind not in _KINDS or x.shape[1] > _MOST_VALUES or not known.any():
             return terms
-        normal = RobustNormal.fit(terms.standardised(x), **_IN_DEVIATIONS)
+        z, few = terms.standardised(x), x.shape[1] / len(x)
+        normal = RobustNormal.fit(z, **{**_IN_DEVIATIONS, "ridge": _IN_DEVIATIONS["ridge"] + few})
+        distances = normal.distances(z)
+        nearest = NearestUsual.fit(z[distances <= np.quantile(distances, _USUAL)])
         if kind in {"image", "series"}:
-            return cls(centre, unit, normal)
+            return cls(centre, unit, normal, nearest)
         ranks = NormalScores.fit(terms.filled(x))
-        return cls(centre, unit, normal, ranks, RobustNormal.fit(ranks(terms.filled(x)), **_IN_RANKS))
+        scores = ranks(terms.filled(x))
+        of_ranks = RobustNormal.fit(scores, **{**_IN_RANKS, "ridge": _IN_RANKS["ridge"] + few})
+        return cls(centre, unit, normal, nearest, ranks, of_ranks)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The terms that there are, in the order of `costs`."""
+        there = {"linear": self.normal, "nearest": self.nearest, "joint": self.of_ranks}
+        return tuple(name for name, one in there.items() if one is not None)
 
     def filled(self, x: Floats) -> Floats:
         """Return records (n, d) with the mean where values are missing."""
@@ -89,20 +106,22 @@ class LinearTerms:
         """Return records (n, d) with values of at most eight standard deviations from the mean."""
         return np.clip(x, self.centre - _FAR * self.unit, self.centre + _FAR * self.unit)
 
-    def costs(self, x: Floats) -> list[Floats]:
+    def costs(self, x: Floats) -> dict[str, Floats]:
         """Return the costs of the values of records (n, d), term by term, each (n, d). Missing values cost 0."""
-        found = []
+        found: dict[str, Floats] = {}
         if self.normal is not None:
-            found.append(self.normal.costs(self.standardised(x)))
+            found["linear"] = self.normal.costs(self.standardised(x))
+        if self.nearest is not None:
+            found["nearest"] = self.nearest.costs(self.standardised(x))
         if self.ranks is not None and self.of_ranks is not None:
-            found.append(self.of_ranks.costs(self.ranks(self.filled(x))))
-        return [np.where(np.isnan(x), 0.0, one) for one in found]
+            found["joint"] = self.of_ranks.joint_costs(self.ranks(self.filled(x)))
+        return {name: np.where(np.isnan(x), 0.0, one) for name, one in found.items()}
 
     def likely(self, x: Floats) -> NDArray[np.bool_]:
         """Return which of the records (n, d) the network is trained on: all but the tenth that is the least likely."""
         if self.normal is None:
             return np.ones(len(x), bool)
-        cost = self.costs(x)[0].sum(axis=1)
+        cost = self.normal.costs(self.standardised(x)).sum(axis=1, where=~np.isnan(x))
         return np.asarray(cost <= np.quantile(cost, 1 - _UNLIKELY))
 
     def expected(self, x: Floats) -> Floats | None:
@@ -111,16 +130,13 @@ class LinearTerms:
             return None
         return np.asarray(self.normal.expected(self.standardised(x)) * self.unit + self.centre)
 
-    def draw(self, n: int, rng: np.random.Generator) -> Floats:
-        """Return n records (n, d) of the normal distribution of most training records: none of them is an outlier."""
-        assert self.normal is not None, "large records have no distribution"
-        return self.normal.draw(n, rng, ridge=_IN_DEVIATIONS["ridge"]) * self.unit + self.centre
-
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays of a file."""
-        arrays = {"centre": self.centre, "unit": self.unit}
+        arrays: dict[str, NDArray[Any]] = {"centre": self.centre, "unit": self.unit}
         if self.normal is not None:
             arrays |= {"normal.mean": self.normal.mean, "normal.precision": self.normal.precision}
+        if self.nearest is not None:
+            arrays["nearest"] = self.nearest.references
         if self.ranks is not None and self.of_ranks is not None:
             arrays |= {"ranks.values": self.ranks.values, "ranks.scores": self.ranks.scores}
             arrays |= {"of_ranks.mean": self.of_ranks.mean, "of_ranks.precision": self.of_ranks.precision}
@@ -135,27 +151,23 @@ class LinearTerms:
         ValueError
             If the arrays do not have the shapes that the terms need.
         """
-        k = len(arrays.get("ranks.values", ()))
+        k, m = (len(arrays.get(name, ())) for name in ("ranks.values", "nearest"))
         shapes: dict[str, tuple[int, ...]] = {"centre": (d,), "unit": (d,)}
         if "normal.mean" in arrays:
-            shapes |= {"normal.mean": (d,), "normal.precision": (d, d)}
+            shapes |= {"normal.mean": (d,), "normal.precision": (d, d), "nearest": (max(m, 1), d)}
         if "ranks.values" in arrays:
             shapes |= {"ranks.values": (k, d), "ranks.scores": (k, d), "of_ranks.mean": (d,)}
             shapes["of_ranks.precision"] = (d, d)
         for name, shape in shapes.items():
             if name not in arrays or arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
                 raise ValueError(f"the scores of outliers need an array {name} of shape {shape}")
-        terms = cls(arrays["centre"], arrays["unit"])
+        centre, unit = arrays["centre"], arrays["unit"]
         if "normal.mean" not in arrays:
-            return terms
+            return cls(centre, unit)
         normal = RobustNormal(arrays["normal.mean"], arrays["normal.precision"])
+        nearest = NearestUsual(arrays["nearest"])
         if "ranks.values" not in arrays:
-            return cls(terms.centre, terms.unit, normal)
+            return cls(centre, unit, normal, nearest)
         ranks = NormalScores(arrays["ranks.values"], arrays["ranks.scores"])
-        return cls(
-            terms.centre,
-            terms.unit,
-            normal,
-            ranks,
-            RobustNormal(arrays["of_ranks.mean"], arrays["of_ranks.precision"]),
-        )
+        of_ranks = RobustNormal(arrays["of_ranks.mean"], arrays["of_ranks.precision"])
+        return cls(centre, unit, normal, nearest, ranks, of_ranks)
