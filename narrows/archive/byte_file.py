@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import zlib
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from narrows.archive.packing import MOST_PACKED_BYTES, PACKED, unpack
 from narrows.errors import ArchiveError, CorruptArchiveError, DataNotFoundError
 from narrows.io.files import as_path
 from narrows.io.pipes import StandardInput
+from narrows.io.remote import is_remote, open_remote
 
 __all__ = ["ByteFile"]
 
@@ -24,8 +26,8 @@ class ByteFile:
     Parameters
     ----------
     path : path-like
-        A regular file. Its size is read when it is opened; bytes appended later are ignored. Messages call a copy of
-        standard input by that name.
+        A regular file, or a URL, of which parts are read when they are needed. Its size is read when it is opened;
+        bytes appended later are ignored. Messages call a copy of standard input by that name.
 
     Raises
     ------
@@ -39,6 +41,12 @@ class ByteFile:
         self.path = str(path) if isinstance(path, StandardInput) else os.fspath(path)
         target = as_path(path)
         self._lock = threading.Lock()
+        self._file: Any
+        if is_remote(path):
+            self._file = open_remote(self.path)
+            self.size = self.stored_bytes = int(self._file.size)
+            self._unpacked = self._unpack()
+            return
         try:
             if not target.is_file():  # opening a pipe would block
                 if target.exists():
@@ -110,11 +118,12 @@ class ByteFile:
         if self._file.closed:
             raise ArchiveError(f"The archive {self.path} is closed. Open it again with narrows.open_archive.")
         try:
-            if hasattr(os, "pread"):
+            if hasattr(os, "pread") and isinstance(self._file, io.FileIO):
                 return os.pread(self._file.fileno(), n, offset)
             with self._lock:
                 self._file.seek(offset)
-                return self._file.read(n)
+                found: bytes = self._file.read(n)
+                return found
         except (OSError, ValueError) as error:
             raise ArchiveError(f"{self.path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 

@@ -42,6 +42,7 @@ from narrows.codec.residual.coded import Kind
 from narrows.codec.residual.error_norms import Errors
 from narrows.errors import ArchiveError, InvalidParameterError, ShapeMismatchError, WrongModelError
 from narrows.io.files import as_path, check_output, naming_output, replacing
+from narrows.io.remote import refuse_remote
 from narrows.numerics.pool import Pool
 
 __all__ = ["Writer"]
@@ -333,6 +334,7 @@ class Writer:
         self._stored |= lacking
 
     def _open_old(self, embed_model: bool, more: Mapping[str, Any]) -> tuple[Metadata, BlockWriter, int]:
+        refuse_remote(self.path, "Records are appended to an archive in its place")
         path = as_path(self.path)
         self._stack.enter_context(naming_output(self.path))
         unpack_in_place(path)

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from narrows.cli.console import aligned, count, number
+from narrows.io.remote import size_of
 from narrows.io.text import shown_name
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def about_table_model(path: str | os.PathLike[str]) -> tuple[dict[str, Any], lis
     from narrows.archive.table_codec import table_in_file
 
     table = table_in_file(path)
-    columns, size = _columns(table), os.path.getsize(path)
+    columns, size = _columns(table), size_of(path)
     rows = [
         ("file", f"{os.fspath(path)}, {size:,} bytes"),
         ("id", f"{table.digest[:12]}, in archives of this model"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from narrows.cli.options import data_argument, data_options, device_option, outp
 from narrows.cli.outputs import READS, Verb
 from narrows.cli.settings import changes
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
+from narrows.io.remote import size_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -188,7 +188,7 @@ def _report(classifier: AutoencoderClassifier, source: Source, output: str, *, a
         print_json(
             {
                 "path": output,
-                "n_bytes": os.path.getsize(output),
+                "n_bytes": size_of(output),
                 "records": len(source),
                 "labelled": n_labelled,
                 "classes": classes,
@@ -202,7 +202,7 @@ def _report(classifier: AutoencoderClassifier, source: Source, output: str, *, a
     shown = ", ".join(classes[:10]) + " …" * (len(classes) > 10)
     validated = "" if last["validation_loss"] is None else f", validation loss {last['validation_loss']:.4g}"
     rows = [
-        ("classifier", f"{output}, {os.path.getsize(output):,} bytes"),
+        ("classifier", f"{output}, {size_of(output):,} bytes"),
         ("learned", f"from {count(len(source), 'record')}, of which {n_labelled:,} have labels, in {seconds:.0f} s"),
         ("classes", f"{len(classes)}: {shown}"),
         ("training", f"{count(len(history), 'epoch')} on labels, loss {last['loss']:.4g} nats{validated}"),

@@ -11,6 +11,7 @@ from narrows.cli.file_names import refuse_other_kinds
 from narrows.cli.inputs import check_file_output, load_model
 from narrows.cli.options import output_option, write_options
 from narrows.cli.outputs import READS, Verb
+from narrows.io.remote import size_of
 from narrows.model.onnx_parts import PARTS
 
 __all__ = ["export"]
@@ -41,7 +42,7 @@ def export(*, model: str, output: str, part: str, force: bool, as_json: bool, qu
     check_file_output(output, force=force)
     loaded = load_model(model, "cpu")
     path = loaded.export_onnx(output, part=part, force=force)
-    n_bytes = os.path.getsize(path)
+    n_bytes = size_of(path)
     if as_json:
         print_json({"path": str(path), "n_bytes": n_bytes, "part": part, "model": model})
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, model_option, output_option, write_options
 from narrows.cli.outputs import Verb
 from narrows.cli.progress import show_progress
+from narrows.io.remote import size_of
 
 __all__ = ["index"]
 
@@ -65,7 +65,7 @@ def index(
     with show_progress(quiet=quiet) as progress:
         made = SearchIndex.build(source, loaded, approximate=approximate, progress=progress)
     made.save(output, force=force)
-    n_bytes, classes = os.path.getsize(os.path.expanduser(output)), made.items.classes
+    n_bytes, classes = size_of(output), made.items.classes
     if as_json:
         print_json(
             {

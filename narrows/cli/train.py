@@ -31,6 +31,7 @@ from narrows.cli.train_table import table_to_learn, train_on_table
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.cli.warned import warnings_at_the_end
 from narrows.errors import NarrowsWarning, UnfinishedWarning, UnmeasuredWarning
+from narrows.io.remote import is_remote, size_of
 from narrows.model.describe import comparison_text, is_real_valued, race_text, values_text
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def train(
     """Train an autoencoder on DATA and save it."""
     from narrows.archive.model_search import warn_of_archives
 
-    checkpoint = Path(f"{output}.checkpoint")
+    checkpoint = Path(f"{output.rpartition('/')[2] if is_remote(output) else output}.checkpoint")
     if resume and not force and not checkpoint.exists() and os.path.isfile(output):
         raise Failure(
             f"--resume needs the checkpoint '{checkpoint}', which does not exist. The model '{output}' exists, so its "
@@ -311,7 +312,7 @@ def _report(
     assert kept is not None, "a model that was just trained has it"
     result: dict[str, Any] = {
         "path": output,
-        "n_bytes": os.path.getsize(output),
+        "n_bytes": size_of(output),
         **durations(header),
         "records": model.trained_on_.n_records,
         "record": model.record_,

@@ -13,6 +13,7 @@ from narrows.cli.inputs import open_data
 from narrows.cli.progress import show_progress
 from narrows.cli.settings import changes
 from narrows.estimators.recipe_list import OF_BYTES
+from narrows.io.remote import size_of
 
 if TYPE_CHECKING:
     from narrows.estimators.byte_model import ByteModel
@@ -85,7 +86,7 @@ def _facts(path: str | os.PathLike[str], model: ByteModel) -> dict[str, Any]:
     described = {name.removesuffix("_"): value for name, value in model.describe().items()}
     return {
         "path": os.fspath(path),
-        "n_bytes": os.path.getsize(path),
+        "n_bytes": size_of(path),
         "model_id": short(model.digest_),
         **described,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ from narrows.cli.progress import show_progress
 from narrows.cli.warned import say
 from narrows.errors import recorded
 from narrows.estimators.recipe_list import OF_TABLES
+from narrows.io.remote import size_of
 
 if TYPE_CHECKING:
     from narrows.data.tables.form import TableSource
@@ -61,7 +61,7 @@ def train_on_table(source: TableSource, output: str, *, force: bool, as_json: bo
     check_file_output(output, force=force)
     with show_progress(quiet=quiet) as progress:
         table = train_table(source, output, force=force, progress=progress)
-    size = os.path.getsize(output)
+    size = size_of(output)
     kinds = {one: rule.kind for one, rule in zip(table.form.names, table.form.rules, strict=True)}
     if as_json:
         warnings = [one.to_json() for one in source.warnings]

@@ -18,6 +18,7 @@ from narrows.data.source import Source, check_limit
 from narrows.data.text.texts import is_texts
 from narrows.errors import DataError, InvalidParameterError
 from narrows.io.files import as_path
+from narrows.io.remote import fetched
 
 __all__ = ["FieldSource", "is_lossless_file", "open_field", "series_format"]
 
@@ -88,7 +89,7 @@ def _series(data: Any, limit: int | None, options: dict[str, Any]) -> FieldSourc
         return None
     name = os.fspath(data)
     given = {option: value for option, value in options.items() if option in options_of([kind]) and value is not None}
-    return _of_series(kind(**given).read(as_path(name), name), name, kind.name, limit)
+    return _of_series(kind(**given).read(fetched(as_path(name)), name), name, kind.name, limit)
 
 
 def _of_series(series: WholeSeries, name: str, kind: str, limit: int | None) -> FieldSource:

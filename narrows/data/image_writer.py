@@ -14,6 +14,7 @@ from narrows.data.image_names import same_in_any_case
 from narrows.data.png_writer import write_png
 from narrows.errors import DataError, DataWarning, InvalidParameterError, OutputExistsError, warn
 from narrows.io.files import as_path, check_folder, temporary_beside
+from narrows.io.remote import refuse_remote
 
 __all__ = ["check_folder_target", "check_images", "write_images"]
 
@@ -26,6 +27,7 @@ def check_folder_target(text: str, *, force: bool) -> None:
     OutputExistsError, DataNotFoundError, OutputError
         As for `narrows.data.write`.
     """
+    refuse_remote(text, "Images are written to a folder")
     target = as_path(text)
     if _is_taken(target):
         if not target.is_dir():

@@ -14,6 +14,7 @@ from narrows.data.labels import missing_labels, plain_labels
 from narrows.data.numpy_files import map_npy
 from narrows.errors import CorruptFileError, DataNotFoundError
 from narrows.io.files import as_path
+from narrows.io.remote import fetched
 
 __all__ = ["read_label_file"]
 
@@ -35,7 +36,7 @@ def read_label_file(path: str | os.PathLike[str], *, may_miss: bool = False) -> 
     CorruptFileError
         If it is none of these, or damaged.
     """
-    file = as_path(path)
+    file = fetched(as_path(path))
     if not file.is_file():
         raise DataNotFoundError(f"The file of labels {os.fspath(path)} does not exist.")
     with file.open("rb") as stream:

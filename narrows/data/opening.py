@@ -38,6 +38,7 @@ from narrows.io.files import as_path
 from narrows.io.magic import kind_of
 from narrows.io.pipes import STANDARD_INPUT, from_standard_input, is_pipe
 from narrows.io.progress import Progress
+from narrows.io.remote import fetched
 from narrows.records import schema_of
 
 __all__ = ["open"]
@@ -209,7 +210,7 @@ def _open_text_or_path(
             "The data must be an array, a path or the name of a data set "
             f"({', '.join(named.named_sets())}). Got {name!r}."
         )
-    path = as_path(name)
+    path = fetched(as_path(name)) if isinstance(data, str) else as_path(name)
     try:
         if not path.exists():
             if isinstance(data, str) and re.search(r"[*?\[]", data):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from narrows.errors import DataNotFoundError, InvalidParameterError, NarrowsError, OutputError, OutputExistsError
+from narrows.io.remote import exists_remotely, stand_in, upload, url_of
 
 __all__ = [
     "as_path",
@@ -29,11 +30,16 @@ __all__ = [
 def as_path(text: str | os.PathLike[str]) -> Path:
     """Return a path with ``~`` expanded to the home folder, unless there is no home folder of that name.
 
+    For a URL such as ``s3://bucket/a.npy`` it is the path of its stand-in, see `narrows.io.remote`.
+
     Examples
     --------
     >>> as_path("~nobody-of-that-name/a.npy").as_posix()
     '~nobody-of-that-name/a.npy'
     """
+    url = url_of(text)
+    if url is not None:
+        return stand_in(url)
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -83,15 +89,18 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
     >>> folder.cleanup()
     """
     check_output(path, force=force)
-    with naming_output(path), replacing(Path(os.path.realpath(path)), force=force) as file:
+    local = path if url_of(path) is None else as_path(path)
+    with naming_output(path), replacing(Path(os.path.realpath(local)), force=force) as file:
         write(file)
         check_output(path, force=force)
-    return Path(path)
+    return Path(local)
 
 
 @contextmanager
 def replacing(target: Path, *, force: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces the target if the block succeeds, and is removed otherwise.
+
+    The stand-in of a URL stays as it is: the file is uploaded.
 
     Raises
     ------
@@ -103,6 +112,11 @@ def replacing(target: Path, *, force: bool = True) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        url = url_of(target)
+        if url is not None:
+            check_output(url, force=force)
+            upload(temporary, url)
+            return
         if not force:
             _put_in_free_place(temporary, target)
             return
@@ -219,6 +233,11 @@ def check_output(path: str | os.PathLike[str], *, force: bool = False) -> None:
     OutputExistsError, DataNotFoundError, OutputError, InvalidParameterError
         As for `write_atomically`.
     """
+    url = url_of(path)
+    if url is not None:
+        if not force and exists_remotely(url):
+            raise OutputExistsError(_is_there(url))
+        return
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         kind = "a folder" if target.is_dir() else "not a regular file"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from narrows.errors import DataNotFoundError, ModelFileError
 from narrows.io.magic import SAFETENSORS, kind_of
+from narrows.io.remote import fetched, is_remote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +44,7 @@ def read_model_file(
     """
     from safetensors import SafetensorError, safe_open
 
+    path = fetched(path) if is_remote(path) else path
     _check_file(path)
     try:
         with safe_open(path, framework="np") as file:

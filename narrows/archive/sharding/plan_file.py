@@ -7,14 +7,14 @@ import json
 import os
 import zlib
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from narrows.data import Source
 from narrows.errors import DataError, DataNotFoundError, InvalidParameterError, WrongModelError
-from narrows.io.files import write_atomically
+from narrows.io.files import as_path, write_atomically
+from narrows.io.remote import fetched
 
 __all__ = ["SHARD", "SavedPlan", "data_facts", "parse_shard", "read_plan", "write_saved"]
 
@@ -243,7 +243,7 @@ def read_plan(path: str | os.PathLike[str]) -> SavedPlan:
         If there is no such file, it is no plan that this version can read, or it was changed.
     """
     try:
-        values = json.loads(Path(path).expanduser().read_bytes())
+        values = json.loads(fetched(as_path(path)).read_bytes())
     except (FileNotFoundError, IsADirectoryError):
         raise DataNotFoundError(
             f"There is no plan '{os.fspath(path)}'. `narrows plan DATA -m MODEL` makes one."

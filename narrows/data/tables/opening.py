@@ -25,6 +25,7 @@ from narrows.data.tables.rows import OtherNewlineError, find_rows
 from narrows.errors import CorruptFileError, InvalidParameterError
 from narrows.io.files import as_path
 from narrows.io.pipes import scratch_folder
+from narrows.io.remote import fetched
 
 __all__ = ["csv_of_bytes", "open_csv", "open_csv_as", "parse_kinds"]
 
@@ -71,7 +72,7 @@ def open_csv(
     """
     source = os.fspath(path) if name is None else name
     how: dict[str, Any] = {"delimiter": delimiter, "encoding": encoding, "header": header, "kinds": kinds}
-    return csv_of_bytes(_bytes_of(as_path(path), source), source, limit=limit, **how)
+    return csv_of_bytes(_bytes_of(fetched(as_path(path)), source), source, limit=limit, **how)
 
 
 def csv_of_bytes(
@@ -107,7 +108,7 @@ def open_csv_as(
     DataError, CorruptFileError
         As `open_csv`, and if the file has other columns.
     """
-    data, dialect = _sniffed(_bytes_of(as_path(path), name), name, limit, **options)
+    data, dialect = _sniffed(_bytes_of(fetched(as_path(path)), name), name, limit, **options)
     return _read(data, dialect, lambda one: read_as(data, name, one, form))
 
 
