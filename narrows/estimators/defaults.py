@@ -168,8 +168,8 @@ def _of_columns(likelihood: Likelihood, schema: Columns) -> Likelihood:
             "'auto', or set likelihood='auto'."
         )
     fields = schema.fields
-    categories, steps, atoms = zip(*((one.n_categories, one.step, one.atoms) for one in fields), strict=True)
-    return likelihood.for_columns(categories, steps, atoms)
+    categories, steps = zip(*((one.n_categories, one.step) for one in fields), strict=True)
+    return likelihood.for_columns(categories, steps)
 
 
 def _n_latent_of_columns(schema: Columns) -> int:
@@ -211,7 +211,7 @@ def _auto_network(
     if isinstance(schema, Text):
         return _text_network(schema, columns)
     if isinstance(schema, Columns):
-        return Dense(widths=_TABLE_WIDTHS, activation="silu")
+        return Dense(widths=_TABLE_WIDTHS, activation="silu", missing_to_decoder=True)
     if bottleneck.name in _CODEC_CHANNELS:
         return _codec_network(schema, n_latent, "sigmoid" if is_unit else "identity", _CODEC_CHANNELS[bottleneck.name])
     if has_path:
