@@ -168,8 +168,8 @@ def _of_columns(likelihood: Likelihood, schema: Columns) -> Likelihood:
             "'auto', or set likelihood='auto'."
         )
     fields = schema.fields
-    categories, steps = zip(*((one.n_categories, one.step) for one in fields), strict=True)
-    return likelihood.for_columns(categories, steps)
+    categories, steps, atoms = zip(*((one.n_categories, one.step, one.atoms) for one in fields), strict=True)
+    return likelihood.for_columns(categories, steps, atoms)
 
 
 def _n_latent_of_columns(schema: Columns) -> int:

@@ -74,10 +74,13 @@ class Columns(Likelihood, name="columns"):
         default=None,
     )
 
-    def for_columns(self, categories: Sequence[int], steps: Sequence[float]) -> Self:
-        """Return the settings for columns; those that are set stay."""
+    def for_columns(
+        self, categories: Sequence[int], steps: Sequence[float], atoms: Sequence[tuple[float, ...]]
+    ) -> Self:
+        """Return the settings for columns; those that are set stay. On the scale of levels there are no atoms."""
         return replace(
             self,
+            atoms=tuple(atoms) if self.atoms is None and self.scale == "asinh" else self.atoms,
             categories=tuple(categories) if self.categories is None else self.categories,
             steps=tuple(steps) if self.steps is None else self.steps,
             scale="levels" if self.scale is None else self.scale,

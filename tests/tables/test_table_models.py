@@ -332,3 +332,10 @@ def test_every_column_starts_at_its_own_distribution():
 def test_models_of_tables_from_before_have_no_levels_and_tell_no_decoder():
     assert Columns(categories=(0,), steps=(1.0,), atoms=((0.0,),)).build((1,)).state_dict().keys() == {"delta", "atoms"}
     assert not Dense().missing_to_decoder
+
+
+def test_train_uses_the_recipe_for_tables(narrows_call, tmp_path):
+    table(40).to_csv(tmp_path / "t.csv", index=False)
+    narrows_call("train", tmp_path / "t.csv", "-o", tmp_path / "m.safetensors", "--epochs", 1, "--set", "n_latent=2")
+    trained = narrows.load(tmp_path / "m.safetensors")
+    assert (trained.training.batch_size, trained.training.epochs, trained.n_latent_) == (64, 1, 2)
