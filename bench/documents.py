@@ -301,6 +301,7 @@ def all_numbers() -> dict[str, str]:
     classics = json.loads((HERE / "classics.json").read_text())
     denoising = json.loads((HERE / "denoising.json").read_text())
     generation = json.loads((HERE / "generation.json").read_text())
+    fashion = json.loads((HERE / "generation-fashion-mnist.json").read_text())
     gallery = json.loads((HERE / "gallery.json").read_text())
     vae = json.loads((HERE / "vae.json").read_text())
     vq = json.loads((HERE / "vq.json").read_text())
@@ -311,6 +312,7 @@ def all_numbers() -> dict[str, str]:
         **{f"denoising:{name}": f"{method['psnr_db']:.2f} dB" for name, method in denoising["methods"].items()},
         "denoising": denoised(denoising),
         "generation": generated(generation),
+        "generation fashion": generated(fashion),
         "likelihoods": likelihoods(vae),
         "maps": mapped(maps),
     }
@@ -327,6 +329,8 @@ def all_numbers() -> dict[str, str]:
     }
     single |= paged(maps["mnist page"])
     search = searched(json.loads((HERE / "search.json").read_text()))
+    single |= {f"mnist:{name}:frechet": f"{row['frechet']:.2f}" for name, row in generation.items()}
+    single |= {f"fashion:{name}:frechet": f"{row['frechet']:.2f}" for name, row in fashion.items()}
     single |= single_numbers()
     return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **single, **tables, **search}
 

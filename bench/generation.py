@@ -1,7 +1,8 @@
-"""Measure how far the samples of every generative recipe are from MNIST's test images.
+"""Measure how far the samples of every generative recipe are from test images of MNIST or Fashion-MNIST.
 
     python bench/generation.py                   all rows, an hour on two idle cores, most of it training
     python bench/generation.py --only auto wae   some of them
+    python bench/generation.py --data fashion-mnist --only auto vae-gan
     python bench/generation.py --pictures        the pictures of docs/generative.md
 
 The score is the Fréchet distance (narrows/evaluation/frechet.py) between 10,000 samples and the 10,000 test images, in
@@ -10,8 +11,10 @@ that its softmax sees. They are scaled so that they vary by 1 over the test imag
 10,000 training images (the floor: as near as other images come), and samples of one normal distribution over principal
 components. Models that take images as black and white are measured by the means they say, as all others are.
 
-Takes the models that are in bench/models (bench/vae.py leaves some there), and trains those that are not. Writes
-bench/generation.json; rows of earlier runs are kept. Needs MNIST: see `narrows train --help`.
+Rows that end in "from density" draw codes from the latent density where a recipe has a prior. Takes the models that are
+in bench/models (bench/vae.py leaves some there), and trains those that are not. Writes bench/generation.json, for
+Fashion-MNIST bench/generation-fashion-mnist.json; rows of earlier runs are kept. Needs the data: see
+`narrows train --help`.
 """
 
 from __future__ import annotations
@@ -39,27 +42,37 @@ from narrows.networks import Convolutional
 from narrows.training import Adam
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "generation.json"
+RESULTS = {"mnist": HERE / "generation.json", "fashion-mnist": HERE / "generation-fashion-mnist.json"}
 PICTURES = HERE.parent / "docs" / "pictures"
 N = 10_000
 RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "auto": ("auto", {}),
     **{row.name: (row.recipe, row.changes) for row in VARIATIONAL},
-    **{name: (name, {}) for name in ("beta-vae", "conditional-vae", "vq-vae", "wae")},
+    **{name: (name, {}) for name in ("beta-vae", "conditional-vae", "vq-vae", "wae", "adversarial", "vae-gan")},
+    "vae-gan, no adversary": ("vae-gan", {"adversary": None}),
 }
+DENSITY = ", from density"
 FLOOR, PCA = "training images", "PCA, one normal distribution"
-ROWS = (FLOOR, PCA, *RECIPES)
+ROWS = (
+    *(FLOOR, PCA, *RECIPES),
+    *(f"{name}{DENSITY}" for name in ("wae", "adversarial", "vae-gan", "vae-gan, no adversary")),
+)
 
-# The pictures of docs/generative.md: name, row, and the options of `narrows generate`.
+# The pictures of docs/generative.md: name, data, row, and the options of `narrows generate`.
 DRAWN = (
-    ("samples-wae", "wae", "-n 60"),
-    ("samples-density", "auto", "-n 60"),
-    ("between", "wae", "--between mnist:test#0 mnist:test#1 --between mnist:test#4 mnist:test#7 -n 14"),
-    ("traversal", "beta-vae", "--traverse"),
-    ("manifold", "cvae, tuned", "--manifold"),
-    ("samples-vae", "vae", "-n 60"),
-    ("samples-labels", "conditional-vae", "-n 60"),
-    ("samples-vq", "vq-vae", "-n 60"),
+    ("samples-wae", "mnist", "wae", "-n 60"),
+    ("samples-density", "mnist", "auto", "-n 60"),
+    ("between", "mnist", "wae", "--between mnist:test#0 mnist:test#1 --between mnist:test#4 mnist:test#7 -n 14"),
+    ("traversal", "mnist", "beta-vae", "--traverse"),
+    ("manifold", "mnist", "cvae, tuned", "--manifold"),
+    ("samples-vae", "mnist", "vae", "-n 60"),
+    ("samples-labels", "mnist", "conditional-vae", "-n 60"),
+    ("samples-vq", "mnist", "vq-vae", "-n 60"),
+    ("samples-adversarial", "mnist", "adversarial", "-n 60 --from density"),
+    ("samples-vae-gan", "mnist", "vae-gan", "-n 60 --from density"),
+    ("samples-clothes-density", "fashion-mnist", "auto", "-n 60"),
+    ("samples-clothes-adversarial", "fashion-mnist", "adversarial", "-n 60 --from density"),
+    ("samples-clothes-vae-gan", "fashion-mnist", "vae-gan", "-n 60 --from density"),
 )
 
 
@@ -92,20 +105,26 @@ class Features:
         return encode(self.classifier.chain_, images).astype(np.float64) / self.scale
 
 
-def trained(row: str) -> narrows.Autoencoder:
+def model_path(row: str, data: str) -> Path:
+    """Return where the model of a row is kept."""
+    name = row.removesuffix(DENSITY)
+    return path_of(name if data == "mnist" else f"{data} {name}")
+
+
+def trained(row: str, data: str) -> narrows.Autoencoder:
     """Return the model of a row, trained if it has not been."""
-    path = path_of(row)
+    path = model_path(row, data)
     if not path.exists():
         MODELS.mkdir(exist_ok=True)
-        name, changes = RECIPES[row]
-        narrows.recipe(name, random_state=0, **changes).fit("mnist:train").save(path)
+        name, changes = RECIPES[row.removesuffix(DENSITY)]
+        narrows.recipe(name, random_state=0, **changes).fit(f"{data}:train").save(path)
     model = narrows.load(path)
     if not model.has_prior_ and model.latent_density_ is None:
         raise SystemExit(f"{path} was saved before models had a density. Move it away; it will be trained again.")
     return model
 
 
-def samples(row: str, train: narrows.data.Source) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+def samples(row: str, data: str, train: narrows.data.Source) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """Return 10,000 images, and how they were made."""
     if row == FLOOR:
         order = np.random.default_rng(0).permutation(len(train))[:N]
@@ -117,17 +136,19 @@ def samples(row: str, train: narrows.data.Source) -> tuple[NDArray[np.uint8], di
         drawn = codes.mean(axis=0) + np.random.default_rng(0).standard_normal((N, 32)) @ factor.T
         images = np.clip(np.rint(components.decode(drawn)), 0, 255).astype(np.uint8).reshape(N, 28, 28)
         return images, {"n_latent": 32, "how": "32 principal components, one normal distribution"}
-    model = trained(row)
+    model = trained(row, data)
+    is_prior = model.has_prior_ and not row.endswith(DENSITY)
     how = {
         "n_latent": model.n_latent_,
         "epochs": len(model.history_),
-        "how": "prior" if model.has_prior_ else f"density of {len(model.latent_density_.weights)} normal distributions",
+        "how": "prior" if is_prior else f"density of {len(model.latent_density_.weights)} normal distributions",
     }
-    return model.sample(N, random_state=0), how
+    return model.sample(N, source="prior" if is_prior else "density", random_state=0), how
 
 
-def measure(row: str, features: Features, train: narrows.data.Source) -> dict[str, Any]:
-    images, how = samples(row, train)
+def measure(row: str, data: str, features: Features, train: narrows.data.Source) -> dict[str, Any]:
+    images, how = samples(row, data, train)
+    of_data = [] if data == "mnist" else ["--data", data]
     return {
         "row": row,
         **how,
@@ -136,7 +157,7 @@ def measure(row: str, features: Features, train: narrows.data.Source) -> dict[st
         "seed": 0,
         "classifier_test_error": features.error,
         "machine": machine(),
-        "command": "python " + shlex.join(["bench/generation.py", "--only", row]),
+        "command": "python " + shlex.join(["bench/generation.py", *of_data, "--only", row]),
         "date": datetime.date.today().isoformat(),
     }
 
@@ -145,16 +166,17 @@ def draw(only: list[str] | None) -> None:
     """Draw the pictures, as `narrows generate` does it."""
     from narrows.cli import main as narrows_command
 
-    for name, row, options in DRAWN:
+    for name, data, row, options in DRAWN:
         if only is None or row in only:
-            trained(row)
-            where = f"-m {path_of(row)} -o {PICTURES / name}.png --force"
+            trained(row, data)
+            where = f"-m {model_path(row, data)} -o {PICTURES / name}.png --force"
             narrows_command(f"generate {where} {options}".split(), standalone_mode=False)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="ROW", choices=ROWS)
+    parser.add_argument("--data", choices=RESULTS, default="mnist")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--pictures", action="store_true", help="draw the pictures instead")
     arguments = parser.parse_args()
@@ -162,16 +184,17 @@ def main() -> None:
     if arguments.pictures:
         draw(arguments.only)
         return
-    train, test = narrows.data.open("mnist:train"), narrows.data.open("mnist:test")
+    data, path = arguments.data, RESULTS[arguments.data]
+    train, test = narrows.data.open(f"{data}:train"), narrows.data.open(f"{data}:test")
     features = Features(train, test)
     for row in ROWS:
         if arguments.only and row not in arguments.only:
             continue
-        result = measure(row, features, train)
+        result = measure(row, data, features, train)
         print(f"{row:28} {result['frechet']:8.3f}  {result['how']}", flush=True)
-        results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        results = json.loads(path.read_text()) if path.exists() else {}
         results[row] = result
-        RESULTS.write_text(json.dumps({name: results[name] for name in ROWS if name in results}, indent=1) + "\n")
+        path.write_text(json.dumps({name: results[name] for name in ROWS if name in results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from narrows.data import Source
 from narrows.estimators.preparation import chain_stage, new_chain, parts_for
 from narrows.records import schema_of
 from narrows.training import Records, resolve_device, resolve_training
-from narrows.training.loop import _Run
+from narrows.training.loop import Run
 from narrows.training.memory import kept_for_reuse
 from narrows.training.pace import Pace
 from narrows.training.progress import Callback
@@ -80,7 +80,7 @@ class Training:
         chain = new_chain(parts_for(params, source, schema, 0), settings, source, records, 0)
         stage = chain_stage(params, chain, records, None)
         self.workers = Workers(most_workers(THREADS))
-        self.run = _Run(stage, chain, [], self.workers, seed=0, callback=Callback(), checkpoint=None)
+        self.run = Run(stage, chain, [], self.workers, seed=0, callback=Callback(), checkpoint=None)
         if openmp_threads is not None:
             self.run._cut(1)
             self.run.pace = _Fixed(openmp_threads)

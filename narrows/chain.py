@@ -22,6 +22,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from narrows.adversaries import Adversary, Forward
 from narrows.bottlenecks import Bottleneck, Code
 from narrows.corruptions import Corruption
 from narrows.errors import DataError, InvalidParameterError
@@ -57,6 +58,7 @@ class Parts:
     preprocessing: tuple[Preprocessing, ...] = ()
     corruption: Corruption | None = None
     penalties: tuple[Penalty, ...] = ()
+    adversary: Adversary | None = None
     n_classes: int = 0
     """Number of classes that encoder and decoder are conditioned on; 0: not conditional."""
     fill_value: float | None = None
@@ -73,6 +75,7 @@ class Loss:
     statistic: Tensor | None = None
     """The statistic of each record that `Chain.adapt` needs, shape (n,); None if it needs none."""
     squares: Callable[[], Squares] | None = None
+    forward: Forward | None = None
 
     @property
     def total(self) -> Tensor:
@@ -102,6 +105,8 @@ class Chain(nn.Module):
         self.user_code = [one.title for one in (parts.network, parts.likelihood, *parts.penalties) if one.is_user_code]
         for penalty in parts.penalties:
             penalty.check_parts(parts)
+        if parts.adversary is not None:
+            parts.adversary.check_parts(parts)
         dtypes = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
         self.preprocessor = Preprocessor(
             part.build(shape, received) for part, received in zip(parts.preprocessing, dtypes, strict=False)
@@ -368,7 +373,7 @@ class Chain(nn.Module):
         costs = (part.cost(self, x_tilde, h, code, generator) for part in self.penalties)
         penalty: Tensor = sum(costs, torch.zeros_like(reconstruction))
         of_values = partial(squares, self.likelihood, parameters.detach(), prepared, missing)
-        return Loss(reconstruction, code.cost, penalty, statistic, of_values)
+        return Loss(reconstruction, code.cost, penalty, statistic, of_values, Forward(x, code.z, parameters))
 
     def adapt_to(self, parameters: Tensor, x: Tensor, missing: Tensor | None, *, is_shard: bool) -> Tensor | None:
         """Return the statistic of a shard for `adapt`; make the updates at once for a whole batch."""

@@ -24,6 +24,7 @@
     │   └── WrongModelError                          the archive was made with another model; gives both hashes
     ├── OutputExistsError (FileExistsError)      the output exists already
     ├── OutputError (OSError)                    an output cannot be written: a full disk, no permission
+    ├── TrainingCollapsedError                   one side of an adversarial training has collapsed; says which
     └── TrainingDivergedError (ArithmeticError)  the loss became NaN or infinite; gives epoch, step and learning rate
 
 The warnings::
@@ -83,6 +84,7 @@ __all__ = [
     "RangeWarning",
     "ShapeMismatchError",
     "StaleWarning",
+    "TrainingCollapsedError",
     "TrainingDivergedError",
     "UnfinishedWarning",
     "UnknownNameError",
@@ -208,11 +210,12 @@ class OutputError(NarrowsError, OSError):
     """An output cannot be written; the message names it and gives the reason of the operating system."""
 
 
+class TrainingCollapsedError(NarrowsError):
+    """One side of an adversarial training has collapsed; the message says which, when, and what to change."""
+
+
 class TrainingDivergedError(NarrowsError, ArithmeticError):
     """The loss became NaN or infinite; the message gives epoch, step and learning rate."""
-
-
-# ---------------------------------------------------------------------------------------------------------- warnings
 
 
 class Warned(TypedDict):
@@ -274,10 +277,7 @@ class FreezeWarning(NarrowsWarning):
 
 
 class RangeWarning(NarrowsWarning):
-    """The range of records, or of a column, differs from that of the training data by an order of magnitude.
-
-    The message gives both and names the column; its ``count`` is the number of such columns.
-    """
+    """Records or columns have another order of magnitude than the training data; ``count`` is that of the columns."""
 
     default_kind = "range"
 

@@ -152,9 +152,10 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits: A
 @pytest.mark.usefixtures("few_settings", "coarse_pictures")
 @pytest.mark.parametrize("page", [pytest.param("classics.md", marks=pytest.mark.slow), "documents.md"])
 def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With PCA, which is drawn and compared with; what else is measured takes longer than all training here."""
+    """With PCA and the density, which are drawn; what else is measured takes longer than all training here."""
+    few = ["pca", "density"]
     monkeypatch.setattr(
-        "narrows.estimators.continuing.measure", lambda model, records, names: measure(model, records, ["pca"])
+        "narrows.estimators.continuing.measure", lambda model, records, names: measure(model, records, few)
     )
     monkeypatch.setattr(Training, "n_epochs", lambda self, n_records: 1)
     Path("names.txt").write_text("emma\nolivia\nava\nnoah\nmia\n" * 20)

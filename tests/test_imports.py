@@ -15,6 +15,7 @@ FLOORS = [
     {"records", "io", "numerics"},
     {"data", "codec"},
     {"preprocessing", "corruptions", "bottlenecks", "penalties", "networks", "likelihoods"},
+    {"adversaries"},
     {"chain"},
     {"training"},
     {"lossless", "codec.freezing"},

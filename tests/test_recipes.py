@@ -204,7 +204,7 @@ def test_settings_are_changed_by_name():
         (
             "deep_tied",
             {},
-            "Unknown recipe: 'deep_tied'. Did you mean 'deep-tied'? Choose one of: auto, beta-vae, codec",
+            "Unknown recipe: 'deep_tied'. Did you mean 'deep-tied'? Choose one of: adversarial, auto, beta-vae, codec",
         ),
         ("convdenoise", {}, "Did you mean 'conv-denoising'?"),
         ("dense", {"training__epoch": 3}, "Unknown option of Training: 'epoch'. Did you mean 'epochs'?"),

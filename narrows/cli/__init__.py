@@ -27,6 +27,8 @@ VERBS = {
     "index": ("narrows.cli.index", "Write an index of the codes of data, for search."),
     "search": ("narrows.cli.search", "Find the records of an index or an archive that are most alike."),
     "outliers": ("narrows.cli.outliers", "Score each step of a series by how odd it is."),
+    "probe": ("narrows.cli.probe", "Measure how well simple classifiers tell labels from codes."),
+    "classify": ("narrows.cli.classify", "Train a classifier from few labels, and use it (train, predict)."),
     "generate": ("narrows.cli.generate", "Make new records: samples, interpolations, manifolds, traversals."),
     "compress": ("narrows.cli.compress", "Compress data into a small archive, at a quality that you choose."),
     "plan": ("narrows.cli.plan", "Fix what is global of an archive that several processes write."),

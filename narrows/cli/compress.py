@@ -134,6 +134,7 @@ so that reading needs FILE.narrows alone.
 )
 @click.option(
     "--labels",
+    type=READS,
     metavar="FILE|auto",
     help="Store a label with each record, for `narrows search`: auto: those that come with DATA; or those in a .npy or "
     "IDX file, or on the lines of a text.",

@@ -11,7 +11,7 @@ from narrows.cli.console import aligned, count, number, print_json, print_writte
 from narrows.cli.file_names import refuse_other_kinds
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, model_option, write_options
-from narrows.cli.outputs import WRITES, Verb
+from narrows.cli.outputs import READS, WRITES, Verb
 from narrows.cli.warned import say
 from narrows.errors import recorded
 
@@ -50,7 +50,7 @@ Series, texts and tables are not sharded: split them into files, and write an ar
 @click.option(
     "--chunk-records", type=int, metavar="N", help="Largest number of records in a chunk. Shards consist of chunks."
 )
-@click.option("--labels", metavar="FILE|auto", help="Store a label with each record, for `narrows search`.")
+@click.option("--labels", type=READS, metavar="FILE|auto", help="Store a label with each record, for `narrows search`.")
 @click.option("--keep-codes", is_flag=True, help="With a bound: keep codes that restoring does not need, for search.")
 @data_options
 @device_option

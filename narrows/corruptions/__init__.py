@@ -5,5 +5,6 @@ from narrows.corruptions.contract import Corruption
 from narrows.corruptions.gaussian import Gaussian
 from narrows.corruptions.masking import Masking
 from narrows.corruptions.salt_and_pepper import SaltAndPepper
+from narrows.corruptions.shift import Shift
 
-__all__ = ["Cells", "Corruption", "Gaussian", "Masking", "SaltAndPepper"]
+__all__ = ["Cells", "Corruption", "Gaussian", "Masking", "SaltAndPepper", "Shift"]

@@ -21,6 +21,8 @@ class Corruption(Part, ABC, axis="corruption"):
 
     needs_columns: ClassVar[bool] = False
     """Whether records must be rows of a table, whose cells may be missing."""
+    for_images: ClassVar[bool] = False
+    """Whether records must be images."""
 
     @abstractmethod
     def corrupt(self, x: Tensor, generator: Generator) -> Tensor:

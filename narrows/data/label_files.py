@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.data.idx import is_gzipped_idx, is_idx, read_idx
-from narrows.data.labels import plain_labels
+from narrows.data.labels import missing_labels, plain_labels
 from narrows.data.numpy_files import map_npy
 from narrows.errors import CorruptFileError, DataNotFoundError
 from narrows.io.files import as_path
@@ -18,8 +18,15 @@ from narrows.io.files import as_path
 __all__ = ["read_label_file"]
 
 
-def read_label_file(path: str | os.PathLike[str]) -> NDArray[Any]:
+def read_label_file(path: str | os.PathLike[str], *, may_miss: bool = False) -> NDArray[Any]:
     """Return the labels (n,) in a file: an array of one axis, or one label on each line of a text file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    may_miss : bool
+        Whether labels may be missing: empty lines of a text and NaN of an array, which are None in an array of objects.
 
     Raises
     ------
@@ -34,10 +41,15 @@ def read_label_file(path: str | os.PathLike[str]) -> NDArray[Any]:
     with file.open("rb") as stream:
         head = stream.read(16)
     if head.startswith(b"\x93NUMPY"):
-        return plain_labels(_flat(np.asarray(map_npy(file, os.fspath(path))), path))
+        found = _flat(np.asarray(map_npy(file, os.fspath(path))), path)
+        return found if may_miss and missing_labels(found).any() else plain_labels(found)
     if is_idx(head) or is_gzipped_idx(file, head):
         return _flat(read_idx(file), path)
-    return _lines(file, path)
+    lines = _lines(file, path)
+    if not may_miss or all(line.strip() for line in lines):
+        return _as_labels(lines)
+    known = iter(_as_labels([line for line in lines if line.strip()]).tolist())
+    return np.array([next(known) if line.strip() else None for line in lines], object)
 
 
 def _flat(array: NDArray[Any], path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -46,13 +58,17 @@ def _flat(array: NDArray[Any], path: str | os.PathLike[str]) -> NDArray[Any]:
     return array
 
 
-def _lines(file: Path, path: str | os.PathLike[str]) -> NDArray[Any]:
+def _lines(file: Path, path: str | os.PathLike[str]) -> list[str]:
     try:
-        lines = file.read_text("utf-8").splitlines()
+        return file.read_text("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise CorruptFileError(
             f"Labels are in a .npy or an IDX file, or on the lines of a text. {os.fspath(path)} is none of these."
         ) from error
+
+
+def _as_labels(lines: list[str]) -> NDArray[Any]:
+    """Return whole numbers if all lines are some, otherwise texts."""
     try:
         return np.array([int(line) for line in lines], np.int64)
     except ValueError:

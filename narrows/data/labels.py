@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from narrows.data.frames import is_missing
 from narrows.errors import DataError
 
-__all__ = ["plain_labels"]
+__all__ = ["missing_labels", "plain_labels"]
 
 
 def plain_labels(y: Any) -> NDArray[Any]:
@@ -21,8 +21,8 @@ def plain_labels(y: Any) -> NDArray[Any]:
     Parameters
     ----------
     y : array_like
-        Labels. Nullable columns and arrays of objects that are all booleans, or all whole numbers, become arrays of
-        these, and text of variable length becomes text of fixed length.
+        Labels. Nullable columns and arrays of objects that are all booleans, or all numbers, become arrays of these,
+        and text of variable length becomes text of fixed length.
 
     Raises
     ------
@@ -52,8 +52,28 @@ def plain_labels(y: Any) -> NDArray[Any]:
             _refuse_missing(position, str(one))
     if all(isinstance(one, bool | np.bool_) for one in found):
         return labels.astype(bool)
-    is_whole = all(isinstance(one, Integral) and not isinstance(one, bool) for one in found)
-    return np.array(found).reshape(labels.shape) if is_whole else labels
+    are_numbers = all(isinstance(one, Real) and not isinstance(one, bool) for one in found)
+    return np.array(found).reshape(labels.shape) if are_numbers else labels
+
+
+def missing_labels(y: Any) -> NDArray[np.bool_]:
+    """Return which labels (n,) are missing: None, NaN, NaT, pandas' NA, or masked.
+
+    Examples
+    --------
+    >>> missing_labels(["cat", None, "dog"])
+    array([False,  True, False])
+    """
+    labels = np.asarray(y)
+    masked = np.ma.getmaskarray(y).copy() if isinstance(y, np.ma.MaskedArray) else np.zeros(labels.shape, bool)
+    if labels.dtype.kind == "f":
+        return np.asarray(masked | np.isnan(labels))
+    if labels.dtype.kind == "M":
+        return np.asarray(masked | np.isnat(labels))
+    if labels.dtype != object:
+        return np.asarray(masked)
+    found = [is_missing(one) or (isinstance(one, float) and math.isnan(one)) for one in labels.ravel().tolist()]
+    return np.asarray(masked | np.array(found, bool).reshape(labels.shape))
 
 
 def _refuse_missing(position: int, label: str) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from narrows.adversaries import Adversary
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.data import Source
@@ -68,6 +69,9 @@ class Autoencoder(
         Noise added to the input during training, which makes a denoising autoencoder.
     penalties : sequence of "l1", "kl-sparsity", "contractive", "mmd" or Penalty
         Terms added to the loss. Also functions (z) or (z, x) that return a cost for each record.
+    adversary : "codes", "records", Adversary or None
+        A discriminator that is trained against the autoencoder, with an optimiser of its own. "codes": codes follow
+        N(0, I) (an adversarial autoencoder). "records": decoded draws from N(0, I) look like records (a VAE-GAN).
     preprocessing : "auto", or a sequence of "unit-scale", "mean-removal", "robust-scale", "standardise", "binarise" or
         Preprocessing
         Converts the units of the data to those of the network. Restored records are converted back.
@@ -178,6 +182,7 @@ class Autoencoder(
         likelihood: str | Likelihood = "auto",
         corruption: str | Corruption | None = None,
         penalties: Any = (),
+        adversary: str | Adversary | None = None,
         preprocessing: Any = "auto",
         real_values: str = "as-given",
         pretraining: str | Pretraining | None = None,
@@ -198,6 +203,7 @@ class Autoencoder(
         self.likelihood = likelihood
         self.corruption = corruption
         self.penalties = penalties
+        self.adversary = adversary
         self.preprocessing = preprocessing
         self.real_values = real_values
         self.pretraining = pretraining
@@ -263,6 +269,8 @@ class Autoencoder(
             If the data cannot be used.
         TrainingDivergedError
             If the loss stops being finite.
+        TrainingCollapsedError
+            If one side of an adversarial training collapses.
         OutputExistsError
             If the checkpoint would replace a file that is not a checkpoint of the same run.
         KeyboardInterrupt

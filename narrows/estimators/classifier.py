@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, clone
-from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Source
@@ -19,12 +18,13 @@ from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of
 from narrows.estimators.continuing_classifier import ContinuingClassifier
 from narrows.estimators.interrupted import keeps_what_was_learned
+from narrows.estimators.partly_labelled import ByLabel, check_start
 from narrows.estimators.runs import checkpoint_of, seed_of
 from narrows.estimators.training_data import described
 from narrows.model.fitted import FittedModel
 from narrows.model.inference import encode
 from narrows.numerics.surroundings import usual_settings
-from narrows.parts.options import Boolean, check
+from narrows.parts.options import Boolean, Real, check
 from narrows.training import (
     Callbacks,
     Training,
@@ -50,6 +50,10 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
         autoencoder.
     pretrain : bool
         Train without labels first; otherwise the weights start at random.
+    consistency : float
+        Weight of the records without labels in the training on labels, where those with labels have 1. What the
+        classifier predicts for such a record with a probability of at least 0.95 is then the label of the record as the
+        autoencoder's ``corruption`` changes it (Sohn et al. 2020, "FixMatch"). 0: they do not count there.
     training : Training, optional
         Settings of the training on labels, and device and precision of the weights.
     warm_start : bool
@@ -94,6 +98,7 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
         autoencoder: Autoencoder | None = None,
         *,
         pretrain: bool = True,
+        consistency: float = 0.0,
         training: Training | None = None,
         warm_start: bool = False,
         random_state: Any = None,
@@ -101,6 +106,7 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
     ) -> None:
         self.autoencoder = autoencoder
         self.pretrain = pretrain
+        self.consistency = consistency
         self.training = training
         self.warm_start = warm_start
         self.random_state = random_state
@@ -115,6 +121,7 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
         *,
         sample_weight: ArrayLike | None = None,
         unlabelled: Data | None = None,
+        start: Autoencoder | None = None,
         validation: tuple[Data, ArrayLike] | None = None,
         callback: Callbacks = None,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -128,12 +135,16 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
         X : array_like of shape (n, *shape), path, name or Source
             The records.
         y : array_like of shape (n,), optional
-            Their labels: numbers or strings. Named data sets and folders may have their own.
+            Their labels: numbers or strings, None or NaN where the label is missing. Named data sets and folders may
+            have their own.
         sample_weight : array_like of shape (n,), optional
             How much each record of X counts in the loss, at least 0; records with a weight of 0 are left out. In the
             training without labels the records of ``unlabelled`` count as those of a mean weight.
         unlabelled : array_like, path, name or Source, optional
-            More records of the same kind, for the training without labels.
+            More records of the same kind without labels.
+        start : Autoencoder, optional
+            A fitted autoencoder, whose encoder is trained further on the labels; ``autoencoder`` must have the same
+            parts. Nothing is trained without labels then.
         validation : pair of records and labels, optional
             Records on which the validation loss is measured, instead of the share ``training.validation`` of X.
         callback, checkpoint, resume
@@ -152,21 +163,28 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
             If the loss stops being finite.
         """
         check("AutoencoderClassifier", "pretrain", self.pretrain, Boolean())
+        check("AutoencoderClassifier", "consistency", self.consistency, Real(0))
         check("AutoencoderClassifier", "warm_start", self.warm_start, Boolean())
         run: dict[str, Any] = {"callback": callback, "checkpoint": checkpoint, "resume": resume}
         if more_epochs is not None or (self.warm_start and self.__sklearn_is_fitted__()):
             what = "warm_start" if more_epochs is None else "more_epochs"
-            _refuse_unlabelled(unlabelled, what)
+            _refuse_unlabelled(unlabelled, start, what)
             return self._continue(X, y, more_epochs, validation=validation, sample_weight=sample_weight, **run)
-        data = self._open_first(X, y, sample_weight)
+        source = self._open_new(X)
+        by_label = ByLabel.of(source, y, sample_weight)
+        data = self._labelled(by_label.source, by_label.labels, by_label.sample_weight)
         held_out, settings = self._open_validation(validation), resolve_training(self.training)
         more = None if unlabelled is None else self._open(unlabelled, reset=False, advice=TRAIN_ON_FINITE)
         if more is not None:
             check_squares(more, *finite_range(more, fill_value=self.fill_value_), fill_value=self.fill_value_)
+        if start is not None:
+            check_start(start, self, self._unfitted().get_params(deep=False))
         sources, arrays = described(data, held_out)
-        state = checkpoint_of(self, checkpoint, sources | {"unlabelled data": more}, arrays, resume=resume)
+        sources |= {"records without labels": by_label.unlabelled, "unlabelled data": more}
+        state = checkpoint_of(self, checkpoint, sources, arrays, resume=resume)
         seed = seed_of(self, state, resume=resume)
-        new = self._new_run(data, held_out, more, settings, seed, pretrain=self.pretrain)
+        others = [one for one in (by_label.unlabelled, more) if one is not None]
+        new = self._new_run(data, held_out, others, settings, seed, pretrain=self.pretrain, start=start)
         self._moments, self.model_ = None, new.train(self._watching(callback), checkpoint=state, resume=resume)
         return self
 
@@ -202,9 +220,22 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
 
     def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of records that are classified correctly."""
+        from sklearn.metrics import accuracy_score
+
         check_is_fitted(self)
         source = self._open(X, reset=False)
         return float(accuracy_score(labels_of(source, y), self._predicted(source), sample_weight=sample_weight))
+
+    def check_labels(self, labels: NDArray[Any]) -> None:
+        """Refuse labels (n,) that are no classes of the model.
+
+        Raises
+        ------
+        DataError
+            Names the first of them, and the classes.
+        """
+        check_is_fitted(self)
+        self._positions(labels)
 
     @usual_settings()
     def _probabilities(self, source: Source) -> NDArray[np.float64]:
@@ -225,8 +256,13 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
         return super()._with_options(parameter, current, options)
 
 
-def _refuse_unlabelled(unlabelled: Any, what: str) -> None:
-    """Refuse records without labels for a run that trains on labels only."""
+def _refuse_unlabelled(unlabelled: Any, start: Any, what: str) -> None:
+    """Refuse records without labels, and other weights, for a run that trains the classifier's own on labels only."""
+    if start is not None:
+        raise InvalidParameterError(
+            f"The 'start' of fit must be None with {what}, which continues from the classifier's own weights. "
+            "Leave it out, or call fit of a new classifier."
+        )
     if unlabelled is not None:
         raise InvalidParameterError(
             f"The 'unlabelled' of fit must be None with {what}, which continues the training on labels only. "

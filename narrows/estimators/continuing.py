@@ -26,7 +26,13 @@ from narrows.estimators.further_training import (
 )
 from narrows.estimators.interrupted import keeps_what_was_learned
 from narrows.estimators.measuring import Measuring
-from narrows.estimators.preparation import chain_stage, labelled, schema_for
+from narrows.estimators.preparation import (
+    chain_stage,
+    discriminator_of,
+    labelled,
+    schema_for,
+    whole,
+)
 from narrows.estimators.runs import checkpoint_of, seed_of
 from narrows.estimators.training_data import LabelledSource, Split, described, open_for_training
 from narrows.estimators.watching import Watching, callbacks_of
@@ -253,13 +259,14 @@ def _continued(
     apart = Split.of(data, validation, settings, seed, by_default=chain.parts.network.linear_path)
     learned_from = apart.records
     records = labelled(learned_from, data.labels)
-    stage = chain_stage({"training": settings}, chain, records, apart.held_out)
+    stage = chain_stage({"training": settings}, chain, records, apart.held_out, seed=seed)
     stage, kept = further_stage(stage, model, settings, apart.held_out, moments)
     trained_on = TrainedOn(data.source.name, len(learned_from), seed)
     begun = replace(model, parameters=params, chain=chain, comparison=None, kept=kept, trained_on=trained_on)
     callback.watch(begun)
     run |= {"callback": callback, "seed": seed}
-    (history,) = train_stages(begun, settings, [stage], 0, chain, checkpoint=checkpoint, **run)
+    everything = whole(chain=chain, discriminator=discriminator_of(stage))
+    (history,) = train_stages(begun, settings, [stage], 0, everything, checkpoint=checkpoint, **run)
     continued = replace(
         begun,
         chain=chain.eval(),

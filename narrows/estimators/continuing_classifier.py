@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from narrows.data.labels import plain_labels
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, labels_of, listed
+from narrows.estimators.consistency import ConsistentLearner, partly_labelled
 from narrows.estimators.further_training import (
     FIXED,
     KeepsMoments,
@@ -36,9 +38,10 @@ from narrows.estimators.label_training import (
     softmax_layer_of,
     stages_without_labels,
     together,
+    without_labels,
 )
 from narrows.estimators.modules import Movable
-from narrows.estimators.preparation import check_patience, labelled, new_chain, parts_for, schema_for
+from narrows.estimators.preparation import check_patience, labelled, new_chain, parts_for, precision_of, schema_for
 from narrows.estimators.runs import checkpoint_of, seed_of
 from narrows.estimators.training_data import LabelledSource, Split, described, more_data, open_more
 from narrows.estimators.watching import Watching, callbacks_of
@@ -47,7 +50,7 @@ from narrows.model.fitted import FittedModel, TrainedOn
 from narrows.networks import Dense
 from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Integer, check
-from narrows.training import Callbacks, Training, resolve_device, resolve_training
+from narrows.training import Callbacks, Records, Training, resolve_device, resolve_training
 
 __all__ = ["ContinuingClassifier"]
 
@@ -57,6 +60,7 @@ class ContinuingClassifier(KeepsMoments, Movable):
 
     autoencoder: Autoencoder | None
     training: Training | None
+    consistency: float
 
     @keeps_what_was_learned
     @usual_settings()
@@ -105,8 +109,9 @@ class ContinuingClassifier(KeepsMoments, Movable):
             model = replace(run.model, trained_on=replace(run.model.trained_on, n_records=n_records))
             run = replace(run, model=model)
         else:
-            data = self._open_first(X, y, sample_weight, classes=_checked_classes(classes))
-            run = self._new_run(data, None, None, settings, seed_of(self), pretrain=False)
+            source = self._open_new(X)
+            data = self._labelled(source, labels_of(source, y), sample_weight, classes=_checked_classes(classes))
+            run = self._new_run(data, None, (), settings, seed_of(self), pretrain=False)
             stepper = settings.optimiser.build(run.stages[-1].learner.parameters())
             run = replace(run, stages=[replace(run.stages[-1], stepper=stepper)])
         return self._keep_moments(run.train(self._watching(callback)), settings, run.stages[-1])
@@ -144,30 +149,41 @@ class ContinuingClassifier(KeepsMoments, Movable):
         self,
         data: LabelledSource,
         held_out: LabelledSource | None,
-        more: Source | None,
+        more: Sequence[Source],
         settings: Training,
         seed: int,
         *,
         pretrain: bool,
+        start: Autoencoder | None = None,
     ) -> LabelRun:
-        """Return the training of a new classifier, with ``more`` records without labels."""
+        """Return the training of a new classifier, with ``more`` records without labels, from a fitted autoencoder."""
         params, source = self._unfitted().get_params(deep=False), data.source
-        schema = schema_for(params["record"], source)
-        parts = parts_for(params, source, schema, seed)
         apart = Split.of(data, held_out, settings, seed, by_default=False)
         check_patience(settings, apart.held_out)
-        unlabelled = together(apart.records, source, more)
-        chain = new_chain(parts, settings, source, unlabelled, seed, more=more)
-        before = stages_without_labels(params, chain, unlabelled, apart.held_out) if pretrain else []
+        others = without_labels(source, more, apart.records)
+        unlabelled = together(apart.records, others)
+        if start is None:
+            schema = schema_for(params["record"], source)
+            parts = parts_for(params, source, schema, seed)
+            chain = new_chain(parts, settings, source, unlabelled, seed, more=more)
+            before = stages_without_labels(params, chain, unlabelled, apart.held_out) if pretrain else []
+        else:
+            schema, before = start.model_.schema, []
+            chain = copy_of(start.chain_, params).to(resolve_device(settings), precision_of(settings))
         softmax_layer = new_softmax_layer(chain, len(self.classes_))
-        learner, records = LabelLearner(chain, softmax_layer), labelled(apart.records, data.labels)
+        if self.consistency > 0 and others:
+            assert data.labels is not None, "some records have labels"
+            learner: LabelLearner = ConsistentLearner(chain, softmax_layer, self.consistency)
+            records: Records = partly_labelled(apart.records, data.labels, others)
+        else:
+            learner, records = LabelLearner(chain, softmax_layer), labelled(apart.records, data.labels)
         model = FittedModel(
             kind=self.kind,
             parameters=clone(self).get_params(deep=False),
             chain=chain,
             schema=schema,
             scale=self._trained,
-            trained_on=TrainedOn(source.name, len(records), seed),
+            trained_on=TrainedOn(source.name, len(apart.records), seed),
             history=[],
             classes=self.classes_,
             feature_names=getattr(self, "feature_names_in_", None),
@@ -206,16 +222,21 @@ class ContinuingClassifier(KeepsMoments, Movable):
     def _watching(self, callback: Callbacks) -> Watching:
         return callbacks_of(self, callback, Autoencoder(**self._unfitted().get_params(deep=False)))
 
-    def _open_first(
-        self, X: Data, y: ArrayLike | None, sample_weight: ArrayLike | None, *, classes: NDArray[Any] | None = None
-    ) -> LabelledSource:
-        """Return the records of a new model, whose shape and classes the estimator learns.
-
-        The classes are those given, or all labels of the records.
-        """
+    def _open_new(self, X: Data) -> Source:
+        """Return the records of a new model, whose shape the estimator learns."""
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE)
         check_squares(source, *self.range_, fill_value=self.fill_value_)
-        labels = labels_of(source, y)
+        return source
+
+    def _labelled(
+        self,
+        source: Source,
+        labels: NDArray[Any],
+        sample_weight: ArrayLike | None,
+        *,
+        classes: NDArray[Any] | None = None,
+    ) -> LabelledSource:
+        """Return records with labels for a new model; its classes are those given, or all labels."""
         self.classes_ = np.unique(labels) if classes is None else classes
         positions, weights = self._positions(labels), check_weights(sample_weight, len(source))
         return LabelledSource(*without_zeros(source, positions, weights))

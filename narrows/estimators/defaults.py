@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from narrows.adversaries import Adversary
 from narrows.bottlenecks import Bottleneck
 from narrows.chain import Parts
 from narrows.corruptions import Cells, Corruption
@@ -18,7 +19,7 @@ from narrows.likelihoods import Categorical, Likelihood, Normal
 from narrows.likelihoods import Columns as OfColumns
 from narrows.networks import Convolutional, Dense, Network, Recurrent, Strided, Temporal
 from narrows.parts.options import Integer, SequenceOf, check, optional
-from narrows.parts.part import OneOf, as_part
+from narrows.parts.part import OneOf, as_optional_part, as_part
 from narrows.penalties import Penalty
 from narrows.preprocessing import Preprocessing, RobustScale, UnitScale
 from narrows.records import Columns, Image, ImageLayout, Schema, Series, Text, Vector
@@ -86,13 +87,20 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Statistics)
     )
     bottleneck = as_part(Bottleneck, params["bottleneck"])
     corruption = None if params["corruption"] is None else as_part(Corruption, params["corruption"])
+    if corruption is not None and corruption.for_images and not isinstance(schema, Image):
+        raise InvalidParameterError(
+            f"The corruption '{corruption.name}' is for images. Got records of the kind '{schema.kind}'. Set another "
+            "corruption, or record='image'."
+        )
     if isinstance(schema, Columns) and corruption is None:
         corruption = Cells()  # each column is learned from any of the others
+    adversary = as_optional_part(Adversary, params.get("adversary"))
     penalties = check(owner, "penalties", params["penalties"], SequenceOf(OneOf(Penalty)))
     if _is_auto(params["network"]):
         # Values in [0, 1] get a decoder whose output is in [0, 1], unless the likelihood takes logits or scales.
         is_unit = [part.name for part in preprocessing] == ["unit-scale"] and likelihood.outputs_are_values
-        restores_only = (corruption, penalties, params["pretraining"], params["conditional"]) == (None, (), None, False)
+        restores_only = (corruption, adversary, params["pretraining"]) == (None, None, None) and not penalties
+        restores_only = restores_only and params["conditional"] is False
         has_path = restores_only and bottleneck.name == "plain" and likelihood.outputs_are_values
         network = _auto_network(
             schema,
@@ -118,6 +126,7 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Statistics)
         preprocessing=preprocessing,
         corruption=corruption,
         penalties=penalties,
+        adversary=adversary,
     )
     return suited(parts, params["real_values"], schema, columns)
 

@@ -19,6 +19,7 @@ from narrows.estimators.parameters import artefacts_of
 from narrows.estimators.planning import Planned, holds_out, planned
 from narrows.estimators.preparation import (
     chain_stage,
+    discriminator_of,
     labelled,
     new_chain,
     parts_for,
@@ -128,7 +129,7 @@ def train_model(
         _warn_if_too_large(chain)
     pretraining = pretraining_stages(params, chain, records)
     stage_name = "all layers" if pretraining else plan.name
-    stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=stage_name)
+    stage = chain_stage({"training": settings}, chain, records, apart.held_out, name=stage_name, seed=seed)
     stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
     if plan.residual is not None:
@@ -151,7 +152,8 @@ def train_model(
     )
     callback.watch(model)
     run |= {"callback": callback, "seed": seed}
-    histories = train_stages(model, settings, stages, len(pretraining), whole(chain=chain, residual=residual), **run)
+    everything = whole(chain=chain, residual=residual, discriminator=discriminator_of(stage))
+    histories = train_stages(model, settings, stages, len(pretraining), everything, **run)
     history = histories[len(pretraining)]
     is_auto = isinstance(params["network"], str) and params["network"] == "auto"
     with one_openmp_thread():  # the last bits of a sum depend on how threads share it
@@ -172,9 +174,8 @@ def train_model(
         comparison=comparison,
         kept=kept,
     )
-    unseen = None if plan.race is None else apart.held_out
-    told = (source.labels, labels)
-    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, unseen, *told)
+    told = (None if plan.race is None else apart.held_out, source.labels, labels)
+    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, *told)
 
 
 def train_stages(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from narrows.adversaries import Adversary
 from narrows.chain import Chain
 from narrows.corruptions import Corruption
 from narrows.errors import InvalidParameterError
@@ -98,14 +99,17 @@ def check_fixed(
 
 
 def copy_of(chain: Chain, params: Mapping[str, Any]) -> Chain:
-    """Return a copy of a chain, in train mode, with the corruption and the penalties of an autoencoder's parameters."""
+    """Return a copy of a chain, in train mode, with the parts of an autoencoder's parameters that shape training."""
+    adversary = as_optional_part(Adversary, params.get("adversary"))
     corruption = as_optional_part(Corruption, params["corruption"])
     penalties = check("Autoencoder", "penalties", params["penalties"], SequenceOf(OneOf(Penalty)))
     chain = copy.deepcopy(chain)
     chain.zero_grad(set_to_none=True)
-    chain.parts = replace(chain.parts, corruption=corruption, penalties=penalties)
+    chain.parts = replace(chain.parts, corruption=corruption, penalties=penalties, adversary=adversary)
     for penalty in penalties:
         penalty.check_parts(chain.parts)
+    if adversary is not None:
+        adversary.check_parts(chain.parts)
     chain.corruption, chain.penalties = corruption, penalties
     return chain.train()
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from narrows.chain import Chain
 from narrows.data import Source
-from narrows.errors import DataError
+from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.fitting import train_stages
 from narrows.estimators.preparation import chain_stage, pretraining_stages, whole
 from narrows.estimators.watching import Watching
@@ -28,6 +28,7 @@ from narrows.training.stages import rows_by_stage
 
 __all__ = [
     "LabelLearner",
+    "LabelLoss",
     "LabelRun",
     "labels_stage",
     "new_softmax_layer",
@@ -35,6 +36,7 @@ __all__ = [
     "stages_without_labels",
     "together",
     "with_softmax",
+    "without_labels",
 ]
 
 
@@ -89,7 +91,9 @@ class LabelRun:
 
 
 @dataclass(frozen=True)
-class _LabelLoss:
+class LabelLoss:
+    """The loss of records, shape (n,)."""
+
     total: Tensor
     statistic: None = None
 
@@ -109,19 +113,29 @@ class LabelLearner(Uncoupled, nn.Module):
         chain.train(mode)
         return super().train(mode)
 
-    def loss(self, batch: Labelled, generator: Generator | None = None) -> _LabelLoss:
+    def loss(self, batch: Labelled, generator: Generator | None = None) -> LabelLoss:
         """Return −log p(label | record); with a generator, the chain's corruption is applied to the records first."""
         (chain,) = self.foreign_modules
         x = chain.corrupt(chain.prepare(batch.records), generator, chain.missing_of(batch.records))
         with draws_from(generator if chain.user_code else None):
-            z = self.bottleneck(self.encoder(x), generator).z
-        return _LabelLoss(functional.cross_entropy(self.softmax_layer(z.flatten(1)), batch.labels, reduction="none"))
+            logits = self.logits(x, generator)
+        return LabelLoss(functional.cross_entropy(logits, batch.labels, reduction="none"))
+
+    def logits(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+        """Return log p(c | x) up to a constant for preprocessed records x, shape (n, n_classes)."""
+        logits: Tensor = self.softmax_layer(self.bottleneck(self.encoder(x), generator).z.flatten(1))
+        return logits
 
 
 def stages_without_labels(
     params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None
 ) -> list[Stage]:
     """Return the stages that come before the labels: pretraining, or else the whole autoencoder."""
+    if chain.parts.adversary is not None:
+        raise InvalidParameterError(
+            "The autoencoder of a classifier cannot have an adversary. "
+            f"Got adversary='{chain.parts.adversary.name}'. Set adversary=None."
+        )
     stages = pretraining_stages(params, chain, records)
     if stages:
         return stages
@@ -160,13 +174,23 @@ def softmax_layer_of(model: FittedModel, chain: Chain) -> nn.Linear:
     return layer
 
 
-def together(records: Records, source: Source, unlabelled: Source | None) -> Records:
-    """Return all records for the training without labels: those of the source, and the unlabelled ones."""
-    if unlabelled is None:
-        return records
-    if unlabelled.dtype != source.dtype:
-        raise DataError(
-            f"Labelled and unlabelled records must have the same dtype. Got {source.dtype} (labelled) and "
-            f"{unlabelled.dtype} (unlabelled). Convert one of them with astype."
-        )
-    return JoinedRecords([records, Records(unlabelled.values, records.device)])
+def together(records: Records, others: Sequence[Records]) -> Records:
+    """Return all records for the training without labels: those with labels, and others."""
+    return JoinedRecords([records, *others]) if others else records
+
+
+def without_labels(source: Source, unlabelled: Sequence[Source], records: Records) -> list[Records]:
+    """Return records without labels, on the device of those of a source that have some.
+
+    Raises
+    ------
+    DataError
+        If their dtype is another.
+    """
+    for one in unlabelled:
+        if one.dtype != source.dtype:
+            raise DataError(
+                f"Labelled and unlabelled records must have the same dtype. Got {source.dtype} (labelled) and "
+                f"{one.dtype} (unlabelled). Convert one of them with astype."
+            )
+    return [Records(one.values, records.device) for one in unlabelled]

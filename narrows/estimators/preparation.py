@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from narrows.training import (
     resolve_device,
     resolve_training,
 )
+from narrows.training.adversarial import AdversarialChain
 from narrows.training.partners import nearest_records
 from narrows.training.pretraining import Pretraining
 
@@ -41,6 +42,7 @@ __all__ = [
     "becomes_image",
     "chain_stage",
     "check_patience",
+    "discriminator_of",
     "labelled",
     "may_hold_out",
     "n_held_out",
@@ -92,7 +94,7 @@ def becomes_image(params: Mapping[str, Any], source: Source) -> bool:
 
 
 def new_chain(
-    parts: Parts, settings: Training, source: Source, records: Records, seed: int, *, more: Source | None = None
+    parts: Parts, settings: Training, source: Source, records: Records, seed: int, *, more: Sequence[Source] = ()
 ) -> Chain:
     """Return an untrained chain, prepared for the training records.
 
@@ -100,7 +102,7 @@ def new_chain(
     ----------
     parts, settings : Parts, Training
         What to build, and how it is to be trained.
-    source, more : Source
+    source, more : Source, sequence of Source
         The data that the records are taken from.
     records : Records
         The training records.
@@ -114,9 +116,8 @@ def new_chain(
     """
 
     def check() -> None:
-        for one in (source, more):
-            if one is not None:
-                _check_preprocessed(chain, one)
+        for one in (source, *more):
+            _check_preprocessed(chain, one)
 
     chain = Chain(parts, source.shape, source.dtype, generator(seed, Stream.WEIGHTS))
     chain = chain.to(resolve_device(settings), precision_of(settings))
@@ -163,9 +164,15 @@ def pretraining_stages(params: Mapping[str, Any], chain: Chain, records: Records
 
 
 def chain_stage(
-    params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None, *, name: str = ""
+    params: Mapping[str, Any],
+    chain: Chain,
+    records: Records,
+    held_out: Records | None,
+    *,
+    name: str = "",
+    seed: int = 0,
 ) -> Stage:
-    """Return the stage that trains the whole chain.
+    """Return the stage that trains the whole chain, against a new discriminator from ``seed`` if it has an adversary.
 
     Raises
     ------
@@ -181,7 +188,16 @@ def chain_stage(
             chain.check_support(batch)
     keep_best = held_out is not None and chain.parts.network.linear_path
     neighbours = _neighbours(chain, records)
-    return Stage(chain, records, held_out, settings, name=name, keep_best=keep_best, neighbours=neighbours)
+    stage = Stage(chain, records, held_out, settings, name=name, keep_best=keep_best, neighbours=neighbours)
+    if chain.parts.adversary is None:
+        return stage
+    learner = AdversarialChain(chain, seed)
+    return replace(stage, learner=learner, opponent=learner.opponent())
+
+
+def discriminator_of(stage: Stage) -> nn.Module | None:
+    """Return the discriminator that a stage trains; None if there is none."""
+    return None if stage.opponent is None else stage.opponent.module
 
 
 def _neighbours(chain: Chain, records: Records) -> torch.Tensor | None:

@@ -33,6 +33,12 @@ SUMMARIES = {
     "beta-vae": "Higgins et al. (2017): a variational autoencoder whose Kullback-Leibler divergence has the weight 4.",
     "vq-vae": "Van den Oord et al. (2017): 128 codewords; an image of 28×28 pixels becomes a map of 7×7 indices.",
     "wae": "Tolstikhin et al. (2018): a Wasserstein autoencoder, whose codes are matched to a normal distribution.",
+    "adversarial": (
+        "Makhzani et al. (2016): an adversarial autoencoder, whose codes a discriminator matches to N(0, I)."
+    ),
+    "vae-gan": (
+        "Larsen et al. (2016): a variational autoencoder whose decoder learns against a discriminator of records."
+    ),
     "simple": "Document 4: one relu layer down to 32 numbers and one back, cross-entropy, Adadelta.",
     "vanilla": "Document 3: dense encoder and decoder; the losses L1, L2 and MSE are likelihoods.",
     "conv": "Document 3: the recipe simple with strided convolutions of 32 and 64 channels and their transposes.",
@@ -46,6 +52,9 @@ SUMMARIES = {
     "text": "Text: dense or recurrent layers over embedded bytes, and a code of whole numbers for small files.",
     "table": "Rows of a table with categories, numbers, dates and missing cells: each column from any of the others.",
     "search": "Document 1: codes for search that change little with noise: a denoising autoencoder, noise of 0 to 0.7.",
+    "few-labels": (
+        "For classifiers of images of which few have labels: strided convolutions, images moved by up to two pixels."
+    ),
     "codec": (
         "For small files: a code of whole numbers, trained for the lowest rate at a requested quality (train --psnr)."
     ),

@@ -20,9 +20,11 @@ from narrows.bottlenecks import Rounded, VectorQuantised
 from narrows.corruptions import Cells, Gaussian, Masking
 from narrows.errors import UnknownNameError
 from narrows.estimators.autoencoder import Autoencoder
+from narrows.estimators.generative_recipes import adversarial, vae_gan, wae
+from narrows.estimators.label_recipes import few_labels
 from narrows.likelihoods import Bernoulli, ConstrainedNormal, Normal
 from narrows.networks import Convolutional, Dense, Recurrent, Temporal
-from narrows.penalties import MMD, Neighbours
+from narrows.penalties import Neighbours
 from narrows.preprocessing import UnitScale
 from narrows.training import SGD, Adadelta, Adam, Training
 from narrows.training.pretraining import LayerWise
@@ -223,18 +225,9 @@ def vq_vae() -> Autoencoder:
     )
 
 
-@_named("wae")
-def wae() -> Autoencoder:
-    """Tolstikhin et al. (2018): a Wasserstein autoencoder, whose codes are matched to a normal distribution."""
-    return Autoencoder(
-        n_latent=8,
-        network=Dense(widths=(512, 256), activation="silu", output_activation="sigmoid", start_at_mean=True),
-        likelihood=_SUM_OF_SQUARES.clone(),
-        penalties=(MMD(weight=100.0),),
-        preprocessing="unit-scale",
-        real_values="standardise",
-        training=Training(epochs=20, batch_size=256, optimiser=Adam(learning_rate=2e-3)),
-    )
+_named("wae")(wae)
+_named("adversarial")(adversarial)
+_named("vae-gan")(vae_gan)
 
 
 @_named("simple")
@@ -371,6 +364,9 @@ def search() -> Autoencoder:
         real_values="unit-scale",
         training=Training(epochs=25),
     )
+
+
+_named("few-labels")(few_labels)
 
 
 @_named("codec")

@@ -96,6 +96,8 @@ def _described_parameters(estimator: RecordsEstimator) -> dict[str, Any]:
     for name in ("race", "warm_start"):
         if not params.get(name, True):
             del params[name]
+    if params.get("adversary", 0) is None:
+        del params["adversary"]
     if params.get("fill_value", 0) is None:
         del params["fill_value"]
     elif "fill_value" in params:

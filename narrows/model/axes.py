@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from narrows.adversaries import Adversary
 from narrows.bottlenecks import Bottleneck
 from narrows.corruptions import Corruption
 from narrows.likelihoods import Likelihood
@@ -27,6 +28,7 @@ AXES: dict[str, type[Part]] = {
         Bottleneck,
         Penalty,
         Likelihood,
+        Adversary,
         Residual,
         Pretraining,
         Training,
@@ -39,7 +41,8 @@ SEQUENCES = {"preprocessing": AXES["preprocessing"], "penalties": AXES["penalty"
 """The parameters of estimators that are sequences of parts, each with its axis."""
 
 PARAMETERS = {
-    **{name: AXES[name] for name in ("network", "bottleneck", "likelihood", "corruption", "pretraining", "residual")},
+    **{name: AXES[name] for name in ("network", "bottleneck", "likelihood", "corruption")},
+    **{name: AXES[name] for name in ("adversary", "pretraining", "residual")},
     **SEQUENCES,
 }
 """The parameters of estimators that are parts or sequences of parts, each with its axis."""

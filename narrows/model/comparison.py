@@ -112,7 +112,12 @@ def warn_if_worse(model: FittedModel, error: float, error_by_pca: float, sum_of_
 def restores(model: FittedModel) -> bool:
     """Return whether a model is trained for a small squared error alone, and its units allow a comparison with PCA."""
     parts = model.chain.parts
-    plain = parts.bottleneck.name == "plain" and parts.corruption is None and not parts.penalties
+    plain = (
+        parts.bottleneck.name == "plain"
+        and parts.corruption is None
+        and not parts.penalties
+        and parts.adversary is None
+    )
     return plain and model.chain.preprocessor.is_affine
 
 

@@ -41,6 +41,7 @@ def describe_chain(header: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("decoder", back),
         ("likelihood", _words(parts["likelihood"])),
         *[("penalty", _words(part)) for part in parts["penalties"]],
+        *([("adversary", f"{_words(parts['adversary'])}, in training only")] if parts.get("adversary") else []),
         *_pretraining(header["params"].get("pretraining")),
     ]
 

@@ -32,7 +32,10 @@ SOURCES = ("auto", "prior", "density")
 
 def has_prior(model: FittedModel) -> bool:
     """Return whether training made the codes of all records together follow N(0, I)."""
-    return model.chain.bottleneck.normal_prior or any(penalty.normal_prior for penalty in model.chain.penalties)
+    adversary, penalties = model.chain.parts.adversary, model.chain.penalties
+    if model.chain.bottleneck.normal_prior or any(penalty.normal_prior for penalty in penalties):
+        return True
+    return adversary is not None and adversary.normal_prior
 
 
 def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArray[Any]:
@@ -53,8 +56,8 @@ def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArr
     numbers = rng(seed, Stream.SAMPLED_CODES)
     if source == "prior" and not has_prior(model):
         raise InvalidParameterError(
-            "source='prior' needs a model that was trained with a prior: with the bottleneck 'gaussian' or the penalty "
-            "'mmd'. Set source='density' or source='auto' for this model."
+            "source='prior' needs a model that was trained with a prior: with the bottleneck 'gaussian', the penalty "
+            "'mmd' or the adversary 'codes'. Set source='density' or source='auto' for this model."
         )
     if source == "density" or not has_prior(model):
         return possible_codes(model, model.current(LatentDensity).sample(n, numbers))

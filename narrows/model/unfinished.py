@@ -112,8 +112,9 @@ def _model(
     histories = [[Epoch(**row) for row in rows] for rows in [*values["done"], running]]
     if len(histories) <= main or not histories[main]:
         raise ModelFileError(f"{path} is a checkpoint, but not a model. {_EARLY} {_CONTINUE}")
-    weights, best = state.group("weights"), state.group("best")
-    weights |= {name: best[its] for name, its in values["learner"].items() if best}
+    weights = state.group("weights")
+    for kept in (state.group("average"), state.group("best")):
+        weights |= {name: kept[its] for name, its in values["learner"].items() if its in kept}
     model = model_without_artefacts(described["header"], _as_in_model_file(weights) | state.group("model"))
     model = _with_histories(model, histories, described["stages"], main, keeps_best=described["keeps_best"])
     is_running = len(histories) == main + 1

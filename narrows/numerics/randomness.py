@@ -89,6 +89,9 @@ class Stream(Enum):
     """As `ORDER`, while codes are compared before the training; index: epoch."""
     RACE_NOISE = (24, 2, None)
 
+    DISCRIMINATOR_WEIGHTS = (48,)
+    """Initial weights of the discriminator of an adversary."""
+
     CORRUPTION = (30,)
     """Corruption outside training."""
     ADDED_NOISE = (31,)
@@ -107,10 +110,19 @@ class Stream(Enum):
     """Sample of training records for the principal components of a linear path."""
     SEARCH_ROWS = (41,)
     """Sample of training records on which weights of numbers are compared for search."""
+    PROBE_HELD_OUT = (45,)
+    """Records on which probes of codes are measured."""
+    PROBE_LABELS = (46, None, None)
+    """Labels that a probe learns from; indices: the number of labels, the draw."""
+    FEW_LABELS = (47,)
+    """Labels that are left of all."""
     USUAL_RECORDS = (60,)
     """Records without outliers, that the threshold of outliers is found by."""
     SEARCH_MASK = (42,)
     """Values of a query of search that are hidden."""
+    PROCESS_NOISE = (43, None, None, None)
+    """Noise of a step if several processes train together, with a seed drawn from `NOISE`; indices: step, process,
+    shard."""
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | None = None) -> torch.Generator:

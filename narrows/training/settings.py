@@ -51,6 +51,12 @@ class Training(Part, axis="training", name="training"):
         "epochs without a better validation loss before stopping; keeps the best weights",
         default=None,
     )
+    averaging: float = option(
+        Real(0, 1, open_high=True),
+        "decay, for each step, of a running mean of the weights, which validation measures and the run keeps; 0: the "
+        "weights themselves",
+        default=0.0,
+    )
     shuffle: bool = option(Boolean(), "a new order in every epoch", default=True)
     precision: str = option(Choice("float32", "float64"), "dtype of the weights", default="float32")
     threads: int | None = option(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from narrows.numerics.randomness import Stream
 from narrows.training.learner import Learner
+from narrows.training.opponent import Opponent
 from narrows.training.optimisers import Stepper
 from narrows.training.progress import Epoch
 from narrows.training.records import RecordSource
@@ -47,6 +48,8 @@ class Stage:
         shuffled. None: batches are random.
     stepper : Stepper or None
         The optimiser of an earlier run with its moments, for the learner's weights. None: a new one.
+    opponent : Opponent or None
+        What is trained against the learner, whose losses then have a contest. It is a module of the learner.
     """
 
     learner: Learner
@@ -62,6 +65,7 @@ class Stage:
     start_loss: float | None = None
     neighbours: Tensor | None = None
     stepper: Stepper | None = None
+    opponent: Opponent | None = None
 
     @property
     def keeps_best(self) -> bool:

@@ -36,6 +36,11 @@ CALLS = {
     ],
     "outliers": ["outliers series.npy -o a.csv --window 16", "outliers channels.npy -o b.csv --window 16"],
     "outliers of records": ["outliers digits:test -o a.csv -q", "outliers lines.txt -o b.csv -q"],
+    "probe": ["probe digits:test -m {model} -o a.png", "probe digits:test -m {model} --draws 1"],
+    "classify train": [
+        "classify train digits --limit 100 -o a.safetensors --epochs 1 --set autoencoder__training__epochs=1 -q"
+    ],
+    "classify predict": ["classify predict digits:test -m classes.safetensors -o a.csv --picture a.png -q"],
     "map": ["map digits:test -m {model} -o a.png"],
     "generate": [
         "generate -m {model} -n 2 -o a.npy",
@@ -135,6 +140,9 @@ def test_a_verb_prints_what_the_page_says(section, narrows, model, archive, smal
         if any(name in call for call in CALLS[section]):
             recipe = ["--recipe", "columns"] if verb == "train" else []
             narrows(verb, "table.csv", "-o", name, *recipe, "-q", "--force")
+    if section == "classify predict":
+        train = "classify train digits --limit 100 --epochs 1 --set autoencoder__training__epochs=1 -q"
+        narrows(*train.split(), "-o", "classes.safetensors")
     Path("damaged.narrows").write_bytes(Path(archive).read_bytes()[:-10])
     for name, data in (("digits.narrows", "digits:test"), ("tiled.narrows", "large.npy")):
         if not any(name in call for call in CALLS[section]):

@@ -8,12 +8,14 @@ import pytest
 from PIL import Image
 
 from narrows.cli import main
+from narrows.cli.classify import classify
 from narrows.cli.outputs import READS, READS_PIPE, WRITES, WRITES_PIPE, Verb
 
-PATHS = {"--plan", "-m", "-i", "--valid", "--train", "--between", "--traverse"}
+PATHS = {"--labels", "--test-labels", "--plan", "--test", "-m", "-i", "--valid", "--train", "--between", "--traverse"}
 PATHS |= {"data", "queries", "archive", "file", "codes", "model", "parts"}
 OUTPUTS = {"-o", "--per-record", "--picture", "--save"}
-VERBS = {name: main.get_command(None, name) for name in main.list_commands(None)}
+VERBS = {name: main.get_command(None, name) for name in main.list_commands(None) if name != "classify"}
+VERBS |= {f"classify {name}": classify.get_command(None, name) for name in classify.list_commands(None)}
 
 
 @pytest.mark.parametrize("name", VERBS)

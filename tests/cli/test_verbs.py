@@ -19,6 +19,8 @@ CALLS = {
     "search": "digits:test#1 -i digits.narrows -m {model} -o out.csv",
     "outliers": "series.npy -o out.csv",
     "map": "digits:test -m {model} -o out.png",
+    "probe": "digits:test -m {model} -o out.png",
+    "classify": "train digits:train -o out.safetensors --limit 100 --epochs 1",
     "generate": "-m {model} -n 2 -o out.png",
     "compress": "digits:test -m {model} -o out.narrows",
     "plan": "digits:test -m {model} -o out.json",

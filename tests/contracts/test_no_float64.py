@@ -35,6 +35,7 @@ CASES = {
         IMAGES,
         {"penalties": ("l1", "mmd", "kl-sparsity"), "network": Dense(widths=(8,), code_activation="sigmoid")},
     ),
+    "adversary": (IMAGES, {"adversary": "records", "bottleneck": "gaussian", "training__averaging": 0.9}),
     "lossless": (IMAGES, {"residual": CausalNetwork(epochs=1)}),
 }
 
@@ -62,13 +63,13 @@ class Look(Callback):
         self.devices = set()
         from narrows.training import loop
 
-        step = loop._Run._train_step
+        step = loop.Run._train_step
 
-        def noted(run, indices):
-            step(run, indices)
+        def noted(run, indices, **stops):
+            step(run, indices, **stops)
             self.devices |= {weight.device.type for weight in run.learner.parameters()}
 
-        monkeypatch.setattr(loop._Run, "_train_step", noted)
+        monkeypatch.setattr(loop.Run, "_train_step", noted)
 
 
 def make(device="cuda", **params):

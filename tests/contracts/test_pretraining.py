@@ -47,6 +47,10 @@ def test_there_is_a_stage_for_each_layer_from_the_input_on(part):
         with pytest.raises(InvalidParameterError, match=r"one for each of the 3 layers .* or none. Got 2"):
             stages_of(make_chain(), part)
         return
+    if any(one.for_images for one in part.corruptions):
+        with pytest.raises(InvalidParameterError, match="cannot be 'shift' for layers after the first"):
+            stages_of(make_chain(), part)
+        return
     chain = make_chain()
     stages = stages_of(chain, part)
     assert [stage.name for stage in stages] == ["layer 1 of 3", "layer 2 of 3", "layer 3 of 3"]
@@ -63,7 +67,7 @@ def test_every_option_changes_the_result(option):
     changed = [
         run(variant.set_params(**({} if name == "epochs" else {"epochs": 3})))
         for variant in variants
-        if len(getattr(variant, "corruptions", ())) != 2
+        if len(variant.corruptions) != 2 and not any(one.for_images for one in variant.corruptions)
     ]
     assert all(any(not np.array_equal(one[key], usual[key]) for key in usual) for one in changed)
 

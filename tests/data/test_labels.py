@@ -21,6 +21,7 @@ KEPT = {
     "nullable bool": (pd.Series(TRUTHS, dtype="boolean"), np.dtype(bool)),
     "objects, bool": (TRUTHS.astype(object), np.dtype(bool)),
     "objects, int": (pd.Series(NUMBERS.tolist(), dtype=object), np.dtype(np.int64)),
+    "objects, float": (NUMBERS.astype(float).astype(object), np.dtype(np.float64)),
     "objects, text": (WORDS.astype(object), np.dtype(object)),
     "text": (pd.Series(WORDS, dtype="string"), np.dtype(object)),
     "text of variable length": (WORDS.astype(np.dtypes.StringDType()), np.dtype(object)),
@@ -59,12 +60,24 @@ def test_predicted_labels_have_the_type_of_those_given(labels, dtype, tmp_path):
 @pytest.mark.parametrize("labels", MISSING.values(), ids=MISSING)
 def test_missing_labels_are_refused_with_the_record(labels):
     with pytest.raises(DataError, match=r"needs one label\. Got .* for record 0 \(counted from 0\)"):
-        classifier().fit(X, labels)
+        classifier().partial_fit(X, labels, classes=["a", "bb", "ccc"])
+
+
+@pytest.mark.parametrize("labels", MISSING.values(), ids=MISSING)
+def test_a_classifier_takes_records_whose_labels_are_missing_as_unlabelled(labels):
+    known = np.asarray(labels)[1:]
+    found, other = (classifier().set_params(pretrain=True, autoencoder__training__epochs=1) for _ in range(2))
+    found.fit(X, labels)
+    other.fit(X[1:], known.tolist() if known.dtype == object else known, unlabelled=X[:1])
+    assert found.classes_.tolist() == other.classes_.tolist()
+    np.testing.assert_array_equal(found.predict_proba(X), other.predict_proba(X))
 
 
 def test_missing_numbers_are_refused():
     with pytest.raises(DataError, match="y contains NaN"):
-        classifier().fit(X, pd.Series([None, *NUMBERS[1:]], dtype="Int64"))
+        classifier().partial_fit(X, pd.Series([None, *NUMBERS[1:]], dtype="Int64"), classes=np.unique(NUMBERS))
+    with pytest.raises(DataError, match="all of the 60 given are missing"):
+        classifier().fit(X, [None] * 60)
 
 
 def test_labels_of_conditional_models_are_treated_alike():

@@ -181,9 +181,9 @@ def test_weights_that_are_not_finite_are_not_kept():
     with pytest.MonkeyPatch.context() as patch:
         from narrows.training import loop
 
-        init = loop._Run.__init__
+        init = loop.Run.__init__
         patch.setattr(
-            loop._Run, "__init__", lambda run, stage, *a, **k: spy.append(stage.learner) or init(run, stage, *a, **k)
+            loop.Run, "__init__", lambda run, stage, *a, **k: spy.append(stage.learner) or init(run, stage, *a, **k)
         )
         with pytest.raises(KeyboardInterrupt):
             model.fit(X, callback=At(6, spoil))

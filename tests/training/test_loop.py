@@ -284,7 +284,8 @@ def test_every_option_of_training_changes_something(rng):
     assert history(validation=0.2, epochs=40, patience=1, optimiser=Adam(learning_rate=0.1)) != history(
         validation=0.2, epochs=40, optimiser=Adam(learning_rate=0.1)
     )
-    assert {*changes, "patience", "device", "threads"} == set(Training().get_params(deep=False))
+    assert history(validation=0.2, averaging=0.9) != history(validation=0.2)
+    assert {*changes, "averaging", "patience", "device", "threads"} == set(Training().get_params(deep=False))
 
 
 def test_a_device_that_is_not_there_is_refused(rng, monkeypatch):

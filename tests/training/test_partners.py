@@ -6,7 +6,7 @@ from sklearn.neighbors import NearestNeighbors
 
 import narrows
 from narrows.penalties import Neighbours
-from narrows.training.loop import _Run
+from narrows.training.loop import Run
 from narrows.training.partners import in_pairs, nearest_records
 
 
@@ -42,13 +42,13 @@ def test_an_order_in_pairs_has_a_neighbour_behind_each_record():
 
 
 def test_training_with_the_penalty_has_batches_in_pairs_and_can_be_repeated(rng, monkeypatch):
-    x, orders, order_of = rng.normal(size=(60, 3)).astype(np.float32), [], _Run._order
+    x, orders, order_of = rng.normal(size=(60, 3)).astype(np.float32), [], Run._order
 
     def order(run):
         orders.append(order_of(run))
         return orders[-1]
 
-    monkeypatch.setattr(_Run, "_order", order)
+    monkeypatch.setattr(Run, "_order", order)
     nearest = NearestNeighbors(n_neighbors=3).fit(x).kneighbors(return_distance=False)
     parameters = {"n_latent": 2, "network": "dense", "artefacts": (), "random_state": 0}
     parameters |= {"training__epochs": 2, "training__batch_size": 10, "preprocessing": ()}

@@ -66,7 +66,8 @@ def test_scikit_learn(estimator, check, monkeypatch):
 
 
 def test_the_constructor_only_stores():
-    given = {"autoencoder": 1, "pretrain": 2, "training": 3, "warm_start": 4, "random_state": 5, "verbose": 6}
+    given = {"autoencoder": 1, "pretrain": 2, "consistency": 3, "training": 4, "warm_start": 5}
+    given |= {"random_state": 6, "verbose": 7}
     assert AutoencoderClassifier(**given).get_params(deep=False) == given
     assert set(given) == set(inspect.signature(AutoencoderClassifier).parameters)
 

@@ -88,7 +88,14 @@ class LayerWise(Pretraining, name="layer-wise"):
                 f"The 'corruptions' of LayerWise must be one for each of the {n_layers} layers of the encoder, one for "
                 f"all of them, or none. Got {len(given)}."
             )
-        return given if len(given) == n_layers else (given or (None,)) * n_layers
+        of_layers = given if len(given) == n_layers else (given or (None,)) * n_layers
+        for one in of_layers[1:]:
+            if one is not None and one.for_images:
+                raise InvalidParameterError(
+                    f"The 'corruptions' of LayerWise cannot be '{one.name}' for layers after the first, whose input is "
+                    "no image. Give these another, such as 'masking'."
+                )
+        return of_layers
 
 
 class _DenoisingLayer(nn.Module):
