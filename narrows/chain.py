@@ -123,7 +123,7 @@ class Chain(nn.Module):
         self.bottleneck = parts.bottleneck.build(parts.network.code_shape(shape, parts.n_latent))
         h_shape, z_shape = self.bottleneck.h_shape, self.bottleneck.z_shape
         outputs, columns = self.likelihood.out_shape(shape), self.likelihood.columns
-        sizes = Sizes(shape, h_shape, z_shape, outputs, parts.n_classes, columns)
+        sizes = Sizes(shape, h_shape, z_shape, outputs, parts.n_classes, columns, self.likelihood.has_levels)
         self.encoder, self.decoder = parts.network.build(sizes, generator)
         self.to_channels_last()
 
@@ -205,6 +205,9 @@ class Chain(nn.Module):
         """Start at the distribution of each column of a table, or at the principal components of some records."""
         x = torch.cat([self.prepare(batch) for batch in some])
         if self.likelihood.columns is not None:
+            levels = self.likelihood.fit_columns(x)
+            if levels is not None:
+                self.encoder.set_levels(levels)
             self.decoder.init_output_bias(self.likelihood.marginals(x))
             return
         places = None if self.missing is None else torch.cat([self.missing.places(batch) for batch in some])

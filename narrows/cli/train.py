@@ -129,6 +129,8 @@ def train(
     if os.path.isfile(output):
         warn_of_archives(output)
     source = open_data(data, limit=limit, quiet=quiet, **reading)
+    if name == "auto" and "columns" in {source.record, flags["as"]}:
+        model = _model("table", flags, settings, valid)
     validation = None
     if valid is not None and _share(valid) is None:
         validation = open_data(valid, quiet=quiet, **reading)

@@ -219,7 +219,7 @@ def _auto_network(
     if isinstance(schema, Text):
         return _text_network(schema, columns)
     if isinstance(schema, Columns):
-        return Dense(widths=_TABLE_WIDTHS, activation="silu")
+        return Dense(widths=_TABLE_WIDTHS, activation="silu", missing_to_decoder=True)
     if bottleneck.name in _CODEC_CHANNELS:
         return _codec_network(schema, n_latent, "sigmoid" if is_unit else "identity", _CODEC_CHANNELS[bottleneck.name])
     if has_path and is_map(schema.shape, n_latent):

@@ -17,8 +17,8 @@ from narrows.data.tables.typed import Typed, TypedTable
 from narrows.errors import DataError, UnknownNameError
 from narrows.estimators.learned import LearnedAttributes
 from narrows.model.artefacts import ColumnBaselines
-from narrows.model.columns import sample_rows
-from narrows.model.inference import noise_of, reconstruct
+from narrows.model.columns import filled, sample_rows
+from narrows.model.inference import noise_of
 from narrows.numerics.randomness import Stream, rng
 from narrows.parts.options import Integer, check
 from narrows.records import Field
@@ -126,5 +126,5 @@ def repaired(model: LearnedAttributes, source: Source, fields: tuple[Field, ...]
     missing = np.isnan(values)
     possible = np.stack([one.are_possible(column) for one, column in zip(fields, values.T, strict=True)], 1)
     known = np.where(missing | ~possible, np.nan, values)
-    filled = values_in_place(fields, reconstruct(model.chain_, known))
-    return Repaired(np.where(np.isnan(known), filled, values), missing, ~missing & ~possible)
+    restored = values_in_place(fields, filled(model.chain_, known))
+    return Repaired(np.where(np.isnan(known), restored, values), missing, ~missing & ~possible)

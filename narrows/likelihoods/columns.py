@@ -17,7 +17,8 @@ from narrows.likelihoods.contract import Likelihood, LikelihoodModule
 from narrows.likelihoods.logistic_mixture import NO_ATOM, Mixture
 from narrows.likelihoods.point_estimate import PointEstimate
 from narrows.numerics.absent import is_absent
-from narrows.parts.options import Integer, Real, SequenceOf, option, optional
+from narrows.numerics.column_scales import N_KNOTS, Asinh, Levels, Scale, knots_of
+from narrows.parts.options import Choice, Integer, Real, SequenceOf, option, optional
 
 __all__ = ["Columns"]
 
@@ -35,12 +36,13 @@ class Columns(Likelihood, name="columns"):
     """Rows of a table: log p = Σ log p_f(x_f), each column f with parameters of its own.
 
     A category has K scores a: p(x) = softmax(a)_x. A column of two categories has one logit: p(1) = σ(a). A number has
-    a mixture of M logistic distributions of asinh x, discretised: p(x) is its mass on [x − δ, x + δ], where 2 δ is
-    the distance of the column's numbers, and at least 2⁻¹² of its scale. Frequent numbers, such as zeros, are atoms of
-    the mixture with weights of their own. Cells that are missing have no probability
-    to predict, log p_f = 0. The parameters of all columns are one vector (P,): those of column f are
-    ``parameters[:, module.slices[f]]``. The reconstruction is the most probable category, and for numbers the location
-    of the component at the median.
+    a mixture of M logistic distributions of y, a scale of x, discretised: p(x) is its mass on [x − δ, x + δ], where 2 δ
+    is the distance of the column's numbers, and at least 2⁻¹² of its scale. With ``scale="levels"``, y is the logit of
+    the column's distribution function, so that one standard logistic distribution is the column's own distribution,
+    with its tails and frequent numbers. With "asinh", frequent numbers may be atoms of the mixture with weights of
+    their own. Cells that are missing have no probability to predict, log p_f = 0. The parameters of all columns are one
+    vector (P,): those of column f are ``parameters[:, module.slices[f]]``. The reconstruction is the most probable
+    category, and for numbers the location of the component at the median.
 
     Examples
     --------
@@ -65,16 +67,23 @@ class Columns(Likelihood, name="columns"):
         default=None,
     )
     components: int = option(Integer(1), "logistic distributions of each number", default=8)
+    scale: str | None = option(
+        optional(Choice("asinh", "levels")),
+        "scale on which numbers have logistic distributions: asinh; or levels, the logit of the share of the training "
+        "data up to x. None: asinh, or levels for a table",
+        default=None,
+    )
 
     def for_columns(
         self, categories: Sequence[int], steps: Sequence[float], atoms: Sequence[tuple[float, ...]]
     ) -> Self:
-        """Return the settings for columns; those that are set stay."""
+        """Return the settings for columns; those that are set stay. On the scale of levels there are no atoms."""
         return replace(
             self,
+            atoms=tuple(atoms) if self.atoms is None and self.scale == "asinh" else self.atoms,
             categories=tuple(categories) if self.categories is None else self.categories,
             steps=tuple(steps) if self.steps is None else self.steps,
-            atoms=tuple(atoms) if self.atoms is None else self.atoms,
+            scale="levels" if self.scale is None else self.scale,
         )
 
     def build(self, shape: tuple[int, ...]) -> LikelihoodModule:
@@ -83,7 +92,7 @@ class Columns(Likelihood, name="columns"):
         steps = (0.0,) * n if self.steps is None else self.steps
         atoms = [(self.atoms or ((),))[f % len(self.atoms or ((),))] for f in range(n)]
         layout = np.resize(categories, n).tolist(), np.resize(steps, n).tolist(), atoms
-        return ColumnsModule(shape, *layout, self.components)
+        return ColumnsModule(shape, *layout, self.components, scale=self.scale or "asinh")
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,8 @@ class ColumnsModule(LikelihoodModule):
     needs_units = True
     delta: Tensor
     atoms: Tensor
+    knots: Tensor
+    levels: Tensor
 
     def __init__(
         self,
@@ -125,6 +136,8 @@ class ColumnsModule(LikelihoodModule):
         steps: list[float],
         atoms: list[tuple[float, ...]],
         components: int,
+        *,
+        scale: str = "asinh",
     ) -> None:
         super().__init__()
         self.shape, self.columns, self.steps, self.components = shape, tuple(categories), steps, components
@@ -142,13 +155,20 @@ class ColumnsModule(LikelihoodModule):
         self.register_buffer("atoms", torch.from_numpy(self.frequent.copy()).double())
         self.numbers = self._group([f for f, k in enumerate(categories) if not k])
         self.pairs = self._group([f for f, k in enumerate(categories) if k in {1, 2}])
+        self.has_levels = scale == "levels"
+        if self.has_levels:
+            for name in ("knots", "levels"):
+                self.register_buffer(name, torch.zeros(len(self.numbers.columns), N_KNOTS, dtype=torch.float64))
         sizes = sorted({k for k in categories if k > 2})
         self.choices = [self._group([f for f, k in enumerate(categories) if k == size]) for size in sizes]
 
     def _mixture(self, like: Tensor) -> Mixture:
         """Return the mixtures of the columns of numbers, on the device and in the dtype of a tensor."""
         columns = self.numbers.columns.to(self.delta.device)
-        return Mixture(self.components, self.delta[columns].to(like), self.atoms[columns].to(like))
+        scale: Scale = Asinh()
+        if self.has_levels:
+            scale = Levels(self.knots.to(like.device), self.levels.to(like.device))
+        return Mixture(self.components, self.delta[columns].to(like), self.atoms[columns].to(like), scale)
 
     def _group(self, columns: list[int]) -> _Group:
         outputs = [place for f in columns for place in range(self.slices[f].start, self.slices[f].stop)]
@@ -248,6 +268,17 @@ class ColumnsModule(LikelihoodModule):
             lambda group, of_group: (uniform(*of_group.shape[:-1]) < torch.sigmoid(of_group[..., 0])).to(given.dtype),
             of_choices,
         ).reshape(-1, *self.shape)
+
+    def fit_columns(self, x: Tensor) -> Levels | None:
+        if not self.has_levels:
+            return None
+        device, flat = self.delta.device, x.flatten(1).double().cpu()
+        for place, f in enumerate(self.numbers.columns.tolist()):
+            known = flat[~is_absent(flat[:, f]), f]
+            knots, levels = knots_of(known.numpy(), float(self.delta[f]))
+            self.knots[place] = torch.from_numpy(knots).to(device)
+            self.levels[place] = torch.from_numpy(levels).to(device)
+        return Levels(self.knots, self.levels)
 
     def marginals(self, x: Tensor) -> Tensor:
         """Return the parameters (P,) of each column's own distribution over preprocessed records x (n, n_columns)."""

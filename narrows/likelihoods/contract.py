@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from narrows.likelihoods.point_estimate import PointEstimate
+from narrows.numerics.column_scales import Levels
 from narrows.numerics.record_noise import Noise
 from narrows.parts.part import Part
 
@@ -44,6 +45,8 @@ class LikelihoodModule(nn.Module, ABC):
     columns : tuple of int or None
         For rows of a table: the number of categories of each column, 0 for numbers. Missing cells are then
         `narrows.numerics.absent.ABSENT`. None: other records.
+    has_levels : bool
+        Whether the numbers of these rows have a scale that is measured, see `fit_columns`.
     """
 
     n_parameters: int = 1
@@ -53,6 +56,7 @@ class LikelihoodModule(nn.Module, ABC):
     draws: bool = False
     couples_records: bool = False
     columns: tuple[int, ...] | None = None
+    has_levels: bool = False
 
     def out_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the parameters of one record of the given shape."""
@@ -164,6 +168,13 @@ class LikelihoodModule(nn.Module, ABC):
     @abstractmethod
     def sample(self, parameters: Tensor, generator: Generator) -> Tensor:
         """Return one draw for each record, shape (n, *shape)."""
+
+    def fit_columns(self, x: Tensor) -> Levels | None:
+        """Measure the scale of the numbers of a table on preprocessed rows (n, *shape), and return it; None: no such.
+
+        The encoder then gets numbers on this scale.
+        """
+        return None
 
     def marginals(self, x: Tensor) -> Tensor:
         """Return the parameters of each column's own distribution over preprocessed rows (n, *shape) of a table.

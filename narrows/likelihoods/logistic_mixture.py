@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from narrows.numerics.column_scales import Levels, Scale
 
 __all__ = ["NO_ATOM", "Mixture"]
 
@@ -14,16 +17,15 @@ NO_ATOM = 2.0**60
 """The place of an atom that a column does not have."""
 
 _FLOOR = -7.0  # the smallest logarithm of a scale
-_NARROW = 0.01  # half of a width up to which an interval is as wide as its tangent says
 _MOST = 1 << 17  # values that a mixture is fitted to
 _NEVER = -1e9  # logit of an atom that is not there
 _UNUSED = -20.0
-_FARTHEST = 40.0  # asinh of a number, whose square is then a float
+_NARROWER = -0.7  # logarithm of the scale of parts of a standard logistic distribution
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """M logistic distributions of asinh x, and atoms: intervals around frequent values of each column.
+    """M logistic distributions of y, a scale of x, and atoms: intervals around frequent values of each column.
 
     The parameters (..., C, 3 M + A) of C columns are logits of the distributions, their locations and the logarithms of
     their scales, and the logits of A atoms.
@@ -36,11 +38,14 @@ class Mixture:
         Half of the width of an interval.
     atoms : Tensor of shape (C, A)
         The frequent values; `NO_ATOM` where a column has fewer.
+    scale : Scale
+        y as a function of x.
     """
 
     n: int
     half: Tensor
     atoms: Tensor
+    scale: Scale
 
     def _parts(self, parameters: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return log weights of distributions and of atoms, locations and log scales."""
@@ -63,12 +68,11 @@ class Mixture:
         """
         weights, of_atoms, locations, log_scales = self._parts(parameters)
         half = self.half.to(x.dtype)
-        low, high = torch.asinh(x - half), torch.asinh(x + half)
-        width = torch.where(half < _NARROW, 2 * half * (1 + x.square()).rsqrt(), high - low).unsqueeze(-1)
+        low, high, width = self.scale.interval(x, self.half)
         narrowness = (-log_scales).exp()
         below, above = (one.unsqueeze(-1) - locations for one in (low, high))
         nats = functional.logsigmoid(above * narrowness) + functional.logsigmoid(-below * narrowness)
-        nats = nats + (-torch.expm1(-width * narrowness)).clamp_min(torch.finfo(x.dtype).tiny).log()
+        nats = nats + (-torch.expm1(-width.unsqueeze(-1) * narrowness)).clamp_min(torch.finfo(x.dtype).tiny).log()
         there = (x.unsqueeze(-1) - self.atoms.to(x.dtype)).abs() <= half.unsqueeze(-1)
         return torch.logsumexp(torch.cat([weights + nats, of_atoms.masked_fill(~there, _NEVER)], -1), -1)
 
@@ -79,19 +83,19 @@ class Mixture:
         places, order = torch.cat([locations, atoms], -1).sort(-1)
         below = torch.cat([weights, of_atoms], -1).exp().gather(-1, order).cumsum(-1)
         place = (below < 0.5).sum(-1, keepdim=True).clamp_max(places.shape[-1] - 1)
-        return torch.sinh(places.gather(-1, place).squeeze(-1).clamp(-_FARTHEST, _FARTHEST))
+        return self.scale.inverse(places.gather(-1, place).squeeze(-1))
 
     def mean_location(self, parameters: Tensor) -> Tensor:
-        """Return the mean of asinh x, (..., C); it changes smoothly with all parameters."""
+        """Return the mean of y, (..., C); it changes smoothly with all parameters."""
         weights, of_atoms, locations, _ = self._parts(parameters)
         return (weights.exp() * locations).sum(-1) + (of_atoms.exp() * self._squashed_atoms(parameters)).sum(-1)
 
     def _squashed_atoms(self, like: Tensor) -> Tensor:
-        return torch.asinh(self.atoms).to(like)
+        return self.scale.forward(self.atoms.T).T.to(like)
 
     def of_median(self, x: Tensor) -> Tensor:
         """Return parameters with the median x (..., C), whose atoms are not used."""
-        locations = torch.asinh(x).unsqueeze(-1) - self._start(x)
+        locations = self.scale.forward(x).unsqueeze(-1) - self._start(x)
         nothing = torch.zeros_like(locations)
         unused = x.new_full((*x.shape, self.atoms.shape[1]), _UNUSED)
         return torch.cat([nothing, locations, nothing, unused], -1)
@@ -105,10 +109,12 @@ class Mixture:
         tiny = torch.finfo(uniform.dtype).eps
         drawn = uniform[1].clamp(tiny, 1 - tiny).logit()
         spread = torch.cat([log_scales.exp(), torch.zeros_like(of_atoms)], -1).gather(-1, place).squeeze(-1)
-        return torch.sinh((every.gather(-1, place).squeeze(-1) + spread * drawn).clamp(-_FARTHEST, _FARTHEST))
+        return self.scale.inverse(every.gather(-1, place).squeeze(-1) + spread * drawn)
 
     def marginal(self, x: Tensor, column: int) -> Tensor:
         """Return the parameters (3 M + A,) of one column that fit numbers x (n,): shares of atoms, and quantiles."""
+        if isinstance(self.scale, Levels):
+            return self._standard()
         x, half, atoms = x[:: max(-(-len(x) // _MOST), 1)].double(), float(self.half[column]), self.atoms[column]
         near = (x.unsqueeze(-1) - atoms.to(x)).abs() <= half
         of_atoms = (near.double().sum(0) + 0.5) / (len(x) + 1)
@@ -121,3 +127,14 @@ class Mixture:
         raw = _FLOOR + torch.expm1((broad - _FLOOR).clamp_min(1e-2)).log()
         logits = torch.full_like(locations, share).log()
         return torch.cat([logits, locations - self._start(locations), raw.expand(self.n), of_atoms.log()])
+
+    def _standard(self) -> Tensor:
+        """Return the parameters (3 M + A,) of nearly a standard logistic distribution: half itself, half its parts."""
+        n_parts = max(self.n - 1, 1)
+        levels = (torch.arange(self.n - 1, dtype=torch.float64) + 0.5) / n_parts
+        locations = functional.pad(levels.logit(), (1, 0))
+        logits, scales = torch.zeros_like(locations), torch.full_like(locations, _NARROWER)
+        logits[0], scales[0] = math.log(n_parts), 0.0
+        raw = _FLOOR + torch.expm1(scales - _FLOOR).log()
+        unused = locations.new_full((self.atoms.shape[1],), _UNUSED)
+        return torch.cat([logits, locations - self._start(locations), raw, unused])

@@ -11,7 +11,7 @@ from narrows.chain import Chain
 from narrows.model.inference import mapped
 from narrows.numerics.absent import ABSENT
 
-__all__ = ["from_others", "sample_rows"]
+__all__ = ["filled", "from_others", "sample_rows"]
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +19,18 @@ _MOST_STEPS = 64  # passes over a row that is drawn column by column
 
 
 def _parameters(chain: Chain, x: Tensor) -> Tensor:
-    return chain.decode(chain.encode(x).z)
+    """Return the parameters of rows x (n, n_columns), with the decoder told which of their cells are missing."""
+    return chain.decode(chain.encode(x).z, chain.encoder.missing_cells(x))
+
+
+def filled(chain: Chain, values: Floats) -> Floats:
+    """Return rows (n, n_columns) restored from their cells that are there, also those that are missing."""
+
+    def of(batch: Tensor) -> Tensor:
+        return chain.preprocessor.inverse(chain.likelihood.mean(_parameters(chain, chain.prepare(batch))).double())
+
+    found: Floats = mapped(of, chain, values)
+    return found
 
 
 def from_others(chain: Chain, values: Floats) -> tuple[Floats, Floats]:

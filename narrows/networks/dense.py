@@ -17,6 +17,8 @@ from narrows.networks.contract import Affine, Decoder, Encoder, LayerPair, Netwo
 from narrows.networks.embedding import Embedding, embedding_option
 from narrows.networks.images import Reshape
 from narrows.networks.initialisation import INITIALISATIONS, initialise, theano_generator, undrawn
+from narrows.numerics.absent import is_absent
+from narrows.numerics.column_scales import Levels
 from narrows.parts.options import Boolean, Integer, Real, SequenceOf, option, optional
 
 __all__ = ["Dense"]
@@ -58,6 +60,11 @@ class Dense(Network, name="dense"):
         Real(), "initial bias of the encoder's last layer; above 0 it keeps relu codes alive", default=0.0
     )
     embedding: int | None = embedding_option()
+    missing_to_decoder: bool = option(
+        Boolean(),
+        "for rows of a table: tell the decoder which cells are missing, in training and to predict cells from others",
+        default=False,
+    )
 
     def _check(self) -> None:
         super()._check()
@@ -76,6 +83,11 @@ class Dense(Network, name="dense"):
             raise InvalidParameterError(
                 f"The '{other}' of Dense must be False with an 'embedding', since vectors of categories are not what "
                 f"the decoder outputs. Set {other}=False, or embedding=None."
+            )
+        if self.missing_to_decoder and self.tied:
+            raise InvalidParameterError(
+                "The 'tied' of Dense must be False with missing_to_decoder=True: the decoder has more inputs than the "
+                "encoder has outputs. Set tied=False, or missing_to_decoder=False."
             )
         if self.linear_path and self.code_bias != 0:
             raise InvalidParameterError(
@@ -97,7 +109,9 @@ class Dense(Network, name="dense"):
         embedding = input_of(self.embedding, sizes, type(self).__name__)
         n_in = n_in if embedding is None else embedding.n_out(n_in)
         widths = [n_in + k, *self.widths, n_h]
-        encoder = _DenseEncoder(widths, self.activation, self.code_activation, sizes.h_shape, embedding)
+        n_told = len(sizes.columns) if self.missing_to_decoder and sizes.columns is not None else 0
+        kind = _RowEncoder if n_told else _DenseEncoder
+        encoder = kind(widths, self.activation, self.code_activation, sizes.h_shape, embedding)
         decoder: Decoder
         if self.tied:
             if k:
@@ -108,7 +122,8 @@ class Dense(Network, name="dense"):
             self._check_tied(n_in, n_h, n_z, n_out, back)
             decoder = _TiedDecoder(encoder, self.activation, self.output_activation, sizes.out_shape)
         else:
-            decoder = _FreeDecoder([n_z + k, *back, n_out], self.activation, self.output_activation, sizes.out_shape)
+            to_out = (self.activation, self.output_activation, sizes.out_shape)
+            decoder = _FreeDecoder([n_z + k + n_told, *back, n_out], *to_out, n_told)
         draws = generator if self.theano_seed is None else theano_generator(self.theano_seed)
         initialise(encoder, self.initialisation, draws)
         initialise(decoder, self.initialisation, draws)
@@ -194,6 +209,10 @@ class _DenseEncoder(Encoder):
     def affine_layers(self) -> tuple[Affine, ...]:
         return () if self.embedding is not None else _affine_layers(list(self.layers), self.hidden, self.last)
 
+    def set_levels(self, levels: Levels) -> None:
+        assert isinstance(self.embedding, CellInput), "the records are rows of a table"
+        self.embedding.set_levels(levels)
+
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         x = x if self.embedding is None else self.embedding(x)
         y = join(x.flatten(1), condition)
@@ -203,11 +222,27 @@ class _DenseEncoder(Encoder):
         return self.last(last(y)).reshape(-1, *self.h_shape)  # type: ignore[no-any-return]
 
 
-class _FreeDecoder(Decoder):
-    """z (n, *z_shape) → the likelihood's parameters (n, *out_shape)."""
+class _RowEncoder(_DenseEncoder):
+    """The encoder of rows of a table whose decoder is told which cells are missing."""
 
-    def __init__(self, widths: Sequence[int], hidden: str, last: str, out_shape: tuple[int, ...]) -> None:
+    def with_pool_indices(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
+        return self(x, condition), self.missing_cells(x) if self.training else ()
+
+    def missing_cells(self, x: Tensor) -> Switches:
+        return (is_absent(x.flatten(1)).to(self.layers[0].get_parameter("weight").dtype),)
+
+
+class _FreeDecoder(Decoder):
+    """z (n, *z_shape) → the likelihood's parameters (n, *out_shape).
+
+    With ``n_told``, the inputs are z and which cells of a row are missing (n, n_told): zeros if it is not told.
+    """
+
+    def __init__(
+        self, widths: Sequence[int], hidden: str, last: str, out_shape: tuple[int, ...], n_told: int = 0
+    ) -> None:
         super().__init__()
+        self.untold = nn.ConstantPad1d((0, n_told), 0.0) if n_told else None
         self.layers = _layers(widths)
         self.flatten, self.to_records = nn.Flatten(), Reshape(out_shape)
         self.hidden, self.last = activation(hidden), activation(last)
@@ -229,9 +264,20 @@ class _FreeDecoder(Decoder):
         _set_bias(self.layers[-1].get_parameter("bias"), self.output_activation, parameters)
 
     def as_sequence(self) -> list[nn.Module]:
+        return [self.flatten, *([] if self.untold is None else [self.untold]), *self._after_input()]
+
+    def _after_input(self) -> list[nn.Module]:
         *inner, last = self.layers
         hidden = [stage for layer in inner for stage in (layer, self.hidden)]
-        return [self.flatten, *hidden, last, self.last, self.to_records]
+        return [*hidden, last, self.last, self.to_records]
+
+    def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
+        if self.untold is None or not switches:
+            return super().forward(z, switches, condition)
+        y = torch.cat([z.flatten(1), *switches], 1)
+        for stage in self._after_input():
+            y = stage(y)
+        return y
 
 
 class _TiedDecoder(Decoder):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from narrows.errors import InvalidParameterError, NotFreezableError
 from narrows.networks.conditions import join
+from narrows.numerics.column_scales import Levels
 
 __all__ = ["Affine", "Decoder", "Encoder", "LayerPair", "Sizes", "Switches"]
 
@@ -34,6 +35,8 @@ class Sizes:
         Length of the condition, an additional input of encoder and decoder; 0 for most models.
     columns : tuple of int or None
         For rows of a table: the number of categories of each column, 0 for numbers. None: other records.
+    has_levels : bool
+        Whether the encoder gets numbers of these rows on a scale that is measured, see `Encoder.set_levels`.
     """
 
     shape: tuple[int, ...]
@@ -42,6 +45,7 @@ class Sizes:
     out_shape: tuple[int, ...] = ()
     n_condition: int = 0
     columns: tuple[int, ...] | None = None
+    has_levels: bool = False
 
     def __post_init__(self) -> None:
         if not self.out_shape:
@@ -123,6 +127,17 @@ class Encoder(nn.Module, ABC):
     def with_pool_indices(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
         """Return h, and the switches that the decoder needs; by default none."""
         return self(x, condition), ()
+
+    def missing_cells(self, x: Tensor) -> Switches:
+        """Return which cells of rows x (n, n_columns) are missing, for a decoder that is told; by default nothing.
+
+        It takes the place of the switches, which `with_pool_indices` returns in train mode only: to restore a row, a
+        code is enough.
+        """
+        return ()
+
+    def set_levels(self, levels: Levels) -> None:
+        """Store the scale of the numbers of a table; by default there are none."""
 
 
 class Decoder(nn.Module, ABC):

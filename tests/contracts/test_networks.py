@@ -12,6 +12,7 @@ from torch import nn
 from narrows.errors import InvalidParameterError, NotDecodableError, NotFreezableError
 from narrows.networks import Convolutional, Dense, Network, Sizes, Strided, Temporal
 from narrows.networks.activations import ACTIVATIONS
+from narrows.numerics.absent import ABSENT
 
 AXIS = Network
 SHAPES = [(8, 8), (7, 13), (7, 9, 3), (3, 8, 9), (1, 1), (17,)]
@@ -142,6 +143,10 @@ def test_every_option_changes_something(option):
     n_parameters = 2 if name == "embedding" else 1  # categories
 
     def behaviour(part):
+        if name == "missing_to_decoder":
+            encoder, decoder = part.build(Sizes((3,), (2,), (2,), (9,), 0, (0, 0, 0)), torch.Generator().manual_seed(0))
+            x = torch.tensor([[1.0, ABSENT, 2.0]])
+            return [[], decoder(torch.ones(1, 2), encoder.missing_cells(x)).flatten().tolist()]
         encoder, decoder, sizes = build(part, (9, 6), n_parameters=n_parameters)
         if part.start_at_mean:
             decoder.init_output_bias(torch.full((9, 6), 0.3))

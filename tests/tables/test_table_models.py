@@ -12,6 +12,7 @@ from narrows.errors import DataError, DataWarning, InvalidParameterError, Unknow
 from narrows.likelihoods import Columns
 from narrows.model.columns import sample_rows
 from narrows.model.inference import value_costs
+from narrows.networks import Dense
 from narrows.numerics.absent import ABSENT
 
 
@@ -36,16 +37,14 @@ def table(n, seed=0):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
-    table(600).to_csv(folder / "train.csv", index=False)
+    table(1500).to_csv(folder / "train.csv", index=False)
     table(200, seed=1).to_csv(folder / "test.csv", index=False)
     return folder
 
 
 @pytest.fixture(scope="module")
 def model(folder):
-    made = narrows.recipe(
-        "table", training__epochs=25, training__batch_size=64, network__widths=(48,), network="dense", random_state=0
-    )
+    made = narrows.recipe("table", training__epochs=40, random_state=0)
     made.fit(folder / "train.csv")
     made.save(folder / "m.safetensors")
     return narrows.load(folder / "m.safetensors")
@@ -97,7 +96,7 @@ def test_missing_cells_count_neither_as_values_nor_in_the_loss(model, folder):
     values = model.records_of(folder / "test.csv").values
     nats = value_costs(model.chain_, values)
     assert not nats[np.isnan(values)].any()
-    assert nats[~np.isnan(values)].all()
+    assert (nats[~np.isnan(values)] > 0).mean() > 0.98  # some are certain
 
 
 def test_a_frame_comes_back_as_one_with_its_types(model):
@@ -295,3 +294,48 @@ def test_a_map_has_colours_for_all_columns_and_missing_cells(model, folder):
         assert ("Peru" in labels) if colour == "country" else ("missing" in labels)
     page = record_map_page(found, colour="country")
     assert '"Nepal"' in page
+
+
+def test_a_scale_of_levels_is_increasing_and_gives_back_what_it_got():
+    from narrows.numerics.column_scales import Levels, knots_of
+
+    rng = np.random.default_rng(0)
+    columns = [
+        np.r_[np.zeros(900), np.exp(rng.normal(8, 2, 100)).round()],  # mostly zeros, with a heavy tail
+        rng.normal(0, 1, 1000).round(2),
+        np.full(1000, 3.0),
+    ]
+    knots = [knots_of(x, 0.005) for x in columns]
+    scale = Levels(*(torch.from_numpy(np.stack(one)) for one in zip(*knots, strict=True)))
+    x = torch.from_numpy(np.stack(columns, 1))
+    y = scale.forward(x)
+    torch.testing.assert_close(scale.inverse(y), x, rtol=1e-6, atol=1e-6)
+    far = torch.linspace(-1e6, 1e6, 4001).double().unsqueeze(1).expand(-1, 3)
+    assert (scale.forward(far).diff(dim=0) >= 0).all()
+    assert torch.isfinite(scale.inverse(torch.full((1, 3), 1e30))).all()
+
+
+def test_every_column_starts_at_its_own_distribution():
+    """A mixture on the scale of levels has frequent numbers and tails: nothing is left for a network to make up for."""
+    rng = np.random.default_rng(0)
+    gains = np.where(rng.random(4000) < 0.9, 0, rng.choice([100, 594, 7298, 15024, 99999], 4000)).astype(float)
+    likelihood = Columns(categories=(0,), steps=(1.0,), scale="levels").build((1,)).double()
+    likelihood.fit_units(torch.zeros(1), torch.tensor([300.0]).double())
+    x = torch.from_numpy(gains / 300).unsqueeze(1)
+    levels = likelihood.fit_columns(x)
+    assert levels is not None
+    nats = -likelihood.log_prob(likelihood.marginals(x).expand(len(x), -1), x).mean()
+    shares = np.unique(gains, return_counts=True)[1] / len(gains)
+    assert float(nats) == pytest.approx(-(shares * np.log(shares)).sum(), abs=0.03)
+
+
+def test_models_of_tables_from_before_have_no_levels_and_tell_no_decoder():
+    assert Columns(categories=(0,), steps=(1.0,), atoms=((0.0,),)).build((1,)).state_dict().keys() == {"delta", "atoms"}
+    assert not Dense().missing_to_decoder
+
+
+def test_train_uses_the_recipe_for_tables(narrows_call, tmp_path):
+    table(40).to_csv(tmp_path / "t.csv", index=False)
+    narrows_call("train", tmp_path / "t.csv", "-o", tmp_path / "m.safetensors", "--epochs", 1, "--set", "n_latent=2")
+    trained = narrows.load(tmp_path / "m.safetensors")
+    assert (trained.training.batch_size, trained.training.epochs, trained.n_latent_) == (64, 1, 2)

@@ -6,6 +6,7 @@ import math
 
 from narrows.corruptions import Cells, Gaussian
 from narrows.estimators.autoencoder import Autoencoder
+from narrows.likelihoods import Columns
 from narrows.networks import Dense
 from narrows.preprocessing import Standardise
 from narrows.training import Training
@@ -15,6 +16,7 @@ __all__ = ["default_autoencoder"]
 _STEPS, _BATCH, _MOST_EPOCHS = 1000, 128, 50
 _TEXT_STEPS, _TEXT_BATCH = 300, 32  # a step of a recurrent network takes many times as long
 _WIDTHS, _MOST_LATENT = (192, 192), 128
+_ROW_WIDTHS = (256, 256)
 _MOST_DENSE = 16_384  # values of a record
 
 
@@ -33,7 +35,10 @@ def default_autoencoder(kind: str, shape: tuple[int, ...], n_records: int) -> Au
     if kind == "text":
         return Autoencoder(record="text", training=training)
     if kind == "columns":
-        return Autoencoder(corruption=Cells(), record="columns", training=training)
+        # On the scale of levels, a number that is far away is hardly farther than the largest usual one.
+        likelihood, network = Columns(scale="asinh"), Dense(widths=_ROW_WIDTHS, activation="silu")
+        rows = Autoencoder(corruption=Cells(), record="columns", likelihood=likelihood, network=network)
+        return rows.set_params(training=training)
     is_dense = math.prod(shape) <= _MOST_DENSE
     return Autoencoder(
         min(math.prod(shape), _MOST_LATENT) if is_dense else None,
