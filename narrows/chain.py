@@ -111,11 +111,8 @@ class Chain(nn.Module):
         self.preprocessor = Preprocessor(
             part.build(shape, received) for part, received in zip(parts.preprocessing, dtypes, strict=False)
         )
-        if self.preprocessor.out_shape(shape) != shape:
-            raise InvalidParameterError(
-                f"Preprocessing must keep the shape of records, {shape}. Got {self.preprocessor.out_shape(shape)}. "
-                "Use other steps."
-            )
+        if (found := self.preprocessor.out_shape(shape)) != shape:
+            raise InvalidParameterError(f"Preprocessing must keep the shape {shape}. Got {found}. Use other steps.")
         self.likelihood = parts.likelihood.build(shape)
         self.likelihood.set_dtype(np.dtype(dtype))
         self.missing = None if parts.fill_value is None else Missing(parts.fill_value, shape)
@@ -205,8 +202,7 @@ class Chain(nn.Module):
         """Start at the distribution of each column of a table, or at the principal components of some records."""
         x = torch.cat([self.prepare(batch) for batch in some])
         if self.likelihood.columns is not None:
-            levels = self.likelihood.fit_columns(x)
-            if levels is not None:
+            if (levels := self.likelihood.fit_columns(x)) is not None:
                 self.encoder.set_levels(levels)
             self.decoder.init_output_bias(self.likelihood.marginals(x))
             return

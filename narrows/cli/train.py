@@ -110,12 +110,7 @@ def train(
     """Train an autoencoder on DATA and save it."""
     from narrows.archive.model_search import warn_of_archives
 
-    checkpoint = Path(f"{output.rpartition('/')[2] if is_remote(output) else output}.checkpoint")
-    if resume and not force and not checkpoint.exists() and os.path.isfile(output):
-        raise Failure(
-            f"--resume needs the checkpoint '{checkpoint}', which does not exist. The model '{output}' exists, so its "
-            "training is complete. Use the model, or train again with --force."
-        )
+    checkpoint = _checkpoint_of(output, resume=resume and not force)
     refuse_other_kinds(output, "a model", ".safetensors")
     given = {**flags, "valid": valid, "resume": resume}
     printing = {"force": force, "as_json": as_json, "quiet": quiet}
@@ -212,6 +207,17 @@ def _warnings(model: Autoencoder) -> list[NarrowsWarning]:
 
     missing = [UnmeasuredWarning(model.model_.why_missing(name), first=name) for name in model.unmeasured_]
     return [*missing, *quality_warnings(model)]
+
+
+def _checkpoint_of(output: str, *, resume: bool) -> Path:
+    """Return where the checkpoint of a run is kept; refuse to resume a run that is complete."""
+    checkpoint = Path(f"{output.rpartition('/')[2] if is_remote(output) else output}.checkpoint")
+    if resume and not checkpoint.exists() and os.path.isfile(output):
+        raise Failure(
+            f"--resume needs the checkpoint '{checkpoint}', which does not exist. The model '{output}' exists, so its "
+            "training is complete. Use the model, or train again with --force."
+        )
+    return checkpoint
 
 
 def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: str | None) -> Autoencoder:
