@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # Tests start many processes: what Python has compiled once is kept for them, also where that is switched off.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-reader demo test test-quick test-slow lint bench bench-codec clean
+.PHONY: install install-reader demo test test-quick test-slow lint bench bench-quick bench-codec clean
 
 install: $(STAMP)
 
@@ -54,6 +54,9 @@ bench: install
 	$(BIN)/python bench/vae.py
 	$(BIN)/python bench/generation.py
 	$(BIN)/python bench/threads.py
+
+bench-quick: install
+	$(BIN)/python bench/training/quick.py
 
 bench-codec: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,bench]'

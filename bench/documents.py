@@ -295,6 +295,7 @@ def all_numbers() -> dict[str, str]:
     """Return what belongs between the markers of all pages."""
     sys.path.insert(0, str(HERE))
     from single_numbers import single_numbers
+    from training_tables import training_tables
 
     recipes = json.loads((HERE / "recipes.json").read_text())
     codec = json.loads((HERE / "codec.json").read_text())
@@ -331,7 +332,7 @@ def all_numbers() -> dict[str, str]:
     search = searched(json.loads((HERE / "search.json").read_text()))
     single |= {f"mnist:{name}:frechet": f"{row['frechet']:.2f}" for name, row in generation.items()}
     single |= {f"fashion:{name}:frechet": f"{row['frechet']:.2f}" for name, row in fashion.items()}
-    single |= single_numbers()
+    single |= single_numbers() | training_tables()
     return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **single, **tables, **search}
 
 

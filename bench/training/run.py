@@ -1,13 +1,16 @@
 """Measure training speed beside the documents' programs, pythae and a plain PyTorch loop, and the time to quality.
 
-    python bench/training/run.py                          speeds and times of all workloads, about an hour
-    python bench/training/run.py --only dense simple      some workloads
-    python bench/training/run.py --speed                  speeds only, a few minutes
+    python bench/training/run.py                           speeds and times of all workloads, about an hour
+    python bench/training/run.py --only dense simple       some workloads
+    python bench/training/run.py --speed                   speeds only, a few minutes
+    python bench/training/run.py --times                   times to quality only; what is stored is not measured again
+    python bench/training/run.py --times --sides tuned     one side: "original" or "tuned"
 
 The sides run one after the other, in ROUNDS rounds that alternate, each in a process of its own with the same number of
 threads; medians count. TensorFlow runs in an environment that this program makes at first use, bench/training/.venv;
 pythae is installed beside it, without what narrows has already. Rows are kept as they are measured, in
-bench/training.json. Needs MNIST: see `narrows train --help`.
+bench/training.json, each side of a time to quality by itself: a run that was stopped continues where it was, and
+``--again`` measures what is stored once more. Needs MNIST: see `narrows train --help`.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ import narrows.data  # noqa: E402
 RESULTS = HERE.parent / "training.json"
 TENSORFLOW, PYTHAE = HERE / ".venv", HERE / ".venv-pythae"
 ROUNDS = 5
+TIMED = ("original", "tuned")
 STEPS = {"deep-tied": 1500, "dense": 230, "simple": 230, "conv-denoising": 30, "cvae": 60}
 SIDES = ("narrows", "TensorFlow", "pythae", "PyTorch loop", "products")
 SCRIPTS = {"narrows": "narrows_side", "TensorFlow": "tensorflow_side", "pythae": "pythae_side"}
@@ -91,15 +95,20 @@ def speeds(workload: Workload, folder: Path, threads: int, rounds: int) -> dict[
     return row
 
 
-def times(workload: Workload, folder: Path, threads: int) -> dict[str, Any]:
-    """Return how long the original takes to its final quality, and the tuned command to at least the same."""
-    original = side("TensorFlow", workload, folder, threads, "--epochs", str(workload.epochs))["curve"]
-    tuned = side("narrows", workload, folder, threads, "--tuned")
-    ratio = original[-1][0] / tuned["training_seconds"]
-    row = {"original": original, "tuned": tuned, "sooner": round(ratio, 2), "must": workload.sooner}
-    row["reaches"] = workload.reaches(tuned["measured"])
-    print(workload.recipe, original[-1], tuned, row["sooner"], flush=True)
-    return row
+def time_of(name: str, workload: Workload, folder: Path, threads: int, epochs: int | None) -> dict[str, Any]:
+    """Return a side of the times to quality: the curve of the original program, or what the tuned command reaches."""
+    if name == "tuned":
+        return {**side("narrows", workload, folder, threads, "--tuned"), "threads": threads}
+    done = side("TensorFlow", workload, folder, threads, "--epochs", str(epochs or workload.epochs))
+    return {"curve": done["curve"], "threads": threads, "version": done["version"]}
+
+
+def compared(workload: Workload, row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of the times to quality with how much sooner the tuned command is, once both sides are there."""
+    if "original" in row and "tuned" in row:
+        ratio = row["original"]["curve"][-1][0] / row["tuned"]["training_seconds"]
+        row |= {"sooner": round(ratio, 2), "reaches": workload.reaches(row["tuned"]["measured"])}
+    return {**row, "must": workload.sooner}
 
 
 def stored() -> dict[str, Any]:
@@ -118,6 +127,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--speed", action="store_true", help="no training to the end")
+    parser.add_argument("--times", action="store_true", help="no speeds")
+    parser.add_argument("--sides", nargs="+", choices=TIMED, default=list(TIMED), help="of the times to quality")
+    parser.add_argument("--again", action="store_true", help="measure times that are stored once more")
+    parser.add_argument("--epochs", type=int, help="of the originals, for a trial: nothing is stored")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     arguments = parser.parse_args()
@@ -128,9 +141,16 @@ def main() -> None:
             np.save(folder / f"{split}.npy", narrows.data.open(f"mnist:{split}").values)
         for one in arguments.only:
             workload = WORKLOADS[one]
-            keep("speeds", one, speeds(workload, folder, arguments.threads, arguments.rounds))
-            if not arguments.speed:
-                keep("times", one, times(workload, folder, arguments.threads))
+            if not arguments.times:
+                keep("speeds", one, speeds(workload, folder, arguments.threads, arguments.rounds))
+            for which in [] if arguments.speed else arguments.sides:
+                row = stored()["times"].get(one, {})
+                if which in row and not arguments.again and not arguments.epochs:
+                    continue
+                row[which] = time_of(which, workload, folder, arguments.threads, arguments.epochs)
+                print(one, which, row[which], flush=True)
+                if not arguments.epochs:
+                    keep("times", one, compared(workload, row))
 
 
 if __name__ == "__main__":
