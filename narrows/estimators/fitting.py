@@ -130,7 +130,7 @@ def train_model(
         _warn_if_too_large(chain)
     pretraining = pretraining_stages(params, chain, records)
     stage_name = "all layers" if pretraining else plan.name
-    how = {"name": stage_name, "seed": seed, "keeps_best": is_compared(params["network"], plan.parts)}
+    how: dict[str, Any] = {"name": stage_name, "seed": seed, "keeps_best": is_compared(params["network"], plan.parts)}
     stage = chain_stage({"training": settings}, chain, records, apart.held_out, **how)
     stage = stage if pretraining else replace(stage, stepper=settings.optimiser.build(chain.parameters()))
     stages, residual = [*pretraining, stage], None
