@@ -42,7 +42,7 @@ def read_label_file(path: str | os.PathLike[str], *, may_miss: bool = False) -> 
     with file.open("rb") as stream:
         head = stream.read(16)
     if head.startswith(b"\x93NUMPY"):
-        found = _flat(np.asarray(map_npy(file, os.fspath(path))), path)
+        found = _flat(np.asarray(map_npy(file, os.fspath(path), may_be_text=True)), path)
         return found if may_miss and missing_labels(found).any() else plain_labels(found)
     if is_idx(head) or is_gzipped_idx(file, head):
         return _flat(read_idx(file), path)

@@ -54,8 +54,16 @@ def open_npy(path: Path, name: str) -> Source:
     return Source(check_values(values, name), name=name, kind="npy")
 
 
-def map_npy(path: Path, name: str) -> npt.NDArray[Any]:
+def map_npy(path: Path, name: str, *, may_be_text: bool = False) -> npt.NDArray[Any]:
     """Return the array of a `.npy` file, of any real dtype and any number of axes, memory-mapped.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        What it is called in errors.
+    may_be_text : bool
+        Whether its dtype may be text or bytes of fixed length as well.
 
     Raises
     ------
@@ -65,7 +73,8 @@ def map_npy(path: Path, name: str) -> npt.NDArray[Any]:
     n_bytes = path.stat().st_size
     with path.open("rb") as file:
         header = _read_header(file, str(path))
-    check_dtype(header.dtype, name)
+    if not (may_be_text and header.dtype.kind in "US"):
+        check_dtype(header.dtype, name)
     if 0 in header.shape:
         check_shape((*header.shape, 1) if len(header.shape) == 1 else header.shape, name)
     _check_size(header, n_bytes, str(path))

@@ -7,6 +7,7 @@ import pytest
 
 import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
+from narrows.data.label_files import read_label_file
 from narrows.errors import DataError
 
 X = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
@@ -71,6 +72,14 @@ def test_a_classifier_takes_records_whose_labels_are_missing_as_unlabelled(label
     other.fit(X[1:], known.tolist() if known.dtype == object else known, unlabelled=X[:1])
     assert found.classes_.tolist() == other.classes_.tolist()
     np.testing.assert_array_equal(found.predict_proba(X), other.predict_proba(X))
+
+
+def test_a_file_of_labels_may_be_an_array_of_text(tmp_path):
+    np.save(tmp_path / "words.npy", WORDS)
+    assert read_label_file(tmp_path / "words.npy").tolist() == WORDS.tolist()
+    np.save(tmp_path / "bytes.npy", WORDS.astype("S"))
+    with pytest.raises(DataError, match=r"must be numbers or text\. Got bytes"):
+        read_label_file(tmp_path / "bytes.npy")
 
 
 def test_missing_numbers_are_refused():
