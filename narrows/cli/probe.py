@@ -26,6 +26,7 @@ numbers. Printed is the mean accuracy over the draws of the labels, with its sta
 
 \b
   narrows probe mnist --test mnist:test -m digits.safetensors -o probe.png
+  narrows probe scans.npy --labels scans.txt --test more.npy --test-labels more.txt -m scans.safetensors
   narrows probe flowers.csv --label-column species -m flowers.safetensors
 """
 
@@ -41,6 +42,7 @@ numbers. Printed is the mean accuracy over the draws of the labels, with its sta
     metavar="DATA",
     help="Labelled records to measure on.  [default: a quarter of DATA, at most 5,000]",
 )
+@click.option("--test-labels", type=READS, metavar="FILE", help="Labels of the records of --test, as for --labels.")
 @click.option("--draws", type=click.IntRange(1), default=5, show_default=True, help="How often labels are drawn.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
 @data_options
@@ -54,6 +56,7 @@ def probe(
     labels: str | None,
     label_column: str | None,
     test: str | None,
+    test_labels: str | None,
     draws: int,
     seed: int,
     limit: int | None,
@@ -68,13 +71,15 @@ def probe(
         if Path(output).suffix.lower() not in PICTURE_ENDINGS:
             raise click.UsageError(f"The picture must end in {', '.join(PICTURE_ENDINGS)}. Got '{output}'.")
         check_file_output(output, force=force)
+    if test_labels is not None and test is None:
+        raise click.UsageError("--test-labels needs --test. Give the records with these labels.")
     from narrows.uses.probing import probe_codes
 
     loaded = load_model(model, device)
     source, y = open_labelled(data, labels, label_column, model=loaded, limit=limit, quiet=quiet, **reading)
     tested = None
     if test is not None:
-        tested = open_labelled(test, None, label_column, model=loaded, quiet=quiet, **reading)
+        tested = open_labelled(test, test_labels, label_column, model=loaded, quiet=quiet, **reading)
     found = probe_codes(loaded, source, y, test=tested, n_draws=draws, random_state=seed)
     if output is not None:
         from narrows import pictures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Integral
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ def plain_labels(y: Any) -> NDArray[Any]:
     Parameters
     ----------
     y : array_like
-        Labels. Nullable columns and arrays of objects that are all booleans, or all whole numbers, become arrays of
-        these, and text of variable length becomes text of fixed length.
+        Labels. Nullable columns and arrays of objects that are all booleans, or all numbers, become arrays of these,
+        and text of variable length becomes text of fixed length.
 
     Raises
     ------
@@ -52,8 +52,8 @@ def plain_labels(y: Any) -> NDArray[Any]:
             _refuse_missing(position, str(one))
     if all(isinstance(one, bool | np.bool_) for one in found):
         return labels.astype(bool)
-    is_whole = all(isinstance(one, Integral) and not isinstance(one, bool) for one in found)
-    return np.array(found).reshape(labels.shape) if is_whole else labels
+    are_numbers = all(isinstance(one, Real) and not isinstance(one, bool) for one in found)
+    return np.array(found).reshape(labels.shape) if are_numbers else labels
 
 
 def missing_labels(y: Any) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from narrows.training import Training
 __all__ = ["classifier_for"]
 
 _SMALLEST = 8  # height and width of images for strided convolutions
-_STEPS = 500  # of the training without labels: on MNIST more of them, or none, change the errors by less than draws do
+_STEPS = 500  # of the training without labels, about; the training on labels is the longer one
 
 
 def classifier_for(source: Source, autoencoder: Autoencoder | None = None) -> AutoencoderClassifier:

@@ -32,9 +32,11 @@ def check_classes(labels: NDArray[Any], name: str) -> None:
     once = classes[counts == 1].tolist()
     if once:
         shown = ", ".join(map(repr, once[:_SHOWN])) + " …" * (len(once) > _SHOWN)
+        these = f"each of {len(once):,} labels: {shown}" if len(once) > 1 else f"the label {shown}"
         raise DataError(
-            f"Each label must be that of at least two records. In {name} there is one record with the label {shown}. "
-            "Leave such records out, correct the label, or leave it empty if it is unknown."
+            f"Each label must be that of at least two records. In {name} there is one record with {these}. Leave such "
+            "records out, correct the label, or leave it empty if it is unknown. Numbers that are no classes cannot be "
+            "predicted."
         )
 
 

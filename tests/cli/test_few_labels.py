@@ -37,6 +37,12 @@ def test_a_probe_prints_a_table_and_draws_it(narrows, model):
         assert picture.size[0] > 1
     found = narrows.json("probe", "digits:test", "-m", model, "--draws", 2)
     assert {len(one["accuracies"]) for one in found["probes"]} == {1, 2}
+    assert "needs --test" in narrows("probe", "digits", "-m", model, "--test-labels", "y.txt", code=2).stderr
+    test = package.data.open("digits:test")
+    np.save("x.npy", test.values[:100])
+    Path("y.txt").write_text("".join(f"{one}\n" for one in test.labels[:100]))
+    tested = ("--test", "x.npy", "--test-labels", "y.txt", "--draws", 1)
+    assert narrows.json("probe", "digits:test", "-m", model, *tested)["test_records"] == 100
     assert "must end in .png" in narrows("probe", "digits", "-m", model, "-o", "probe.csv", code=2).stderr
 
 

@@ -11,7 +11,7 @@ from narrows.cli import main
 from narrows.cli.classify import classify
 from narrows.cli.outputs import READS, READS_PIPE, WRITES, WRITES_PIPE, Verb
 
-PATHS = {"--labels", "--plan", "--test", "-m", "-i", "--valid", "--train", "--between", "--traverse"}
+PATHS = {"--labels", "--test-labels", "--plan", "--test", "-m", "-i", "--valid", "--train", "--between", "--traverse"}
 PATHS |= {"data", "queries", "archive", "file", "codes", "model", "parts"}
 OUTPUTS = {"-o", "--per-record", "--picture", "--save"}
 VERBS = {name: main.get_command(None, name) for name in main.list_commands(None) if name != "classify"}

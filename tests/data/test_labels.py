@@ -21,6 +21,7 @@ KEPT = {
     "nullable bool": (pd.Series(TRUTHS, dtype="boolean"), np.dtype(bool)),
     "objects, bool": (TRUTHS.astype(object), np.dtype(bool)),
     "objects, int": (pd.Series(NUMBERS.tolist(), dtype=object), np.dtype(np.int64)),
+    "objects, float": (NUMBERS.astype(float).astype(object), np.dtype(np.float64)),
     "objects, text": (WORDS.astype(object), np.dtype(object)),
     "text": (pd.Series(WORDS, dtype="string"), np.dtype(object)),
     "text of variable length": (WORDS.astype(np.dtypes.StringDType()), np.dtype(object)),

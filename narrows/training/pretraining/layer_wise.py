@@ -89,12 +89,12 @@ class LayerWise(Pretraining, name="layer-wise"):
                 f"all of them, or none. Got {len(given)}."
             )
         of_layers = given if len(given) == n_layers else (given or (None,)) * n_layers
-        moved = next((one for one in of_layers[1:] if one is not None and one.for_images), None)
-        if moved is not None:
-            raise InvalidParameterError(
-                f"The inputs of layers after the first are no images, which the corruption '{moved.name}' needs. "
-                "Give each layer a corruption of its own in the 'corruptions' of LayerWise."
-            )
+        for one in of_layers[1:]:
+            if one is not None and one.for_images:
+                raise InvalidParameterError(
+                    f"The 'corruptions' of LayerWise cannot be '{one.name}' for layers after the first, whose input is "
+                    "no image. Give these another, such as 'masking'."
+                )
         return of_layers
 
 
