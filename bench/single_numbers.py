@@ -18,7 +18,15 @@ def single_numbers() -> dict[str, str]:
         **_noisy_queries(_read("search")["mnist"]["rows"]),
         **_samples(_read("generation")),
         **_recipes(_read("recipes")),
+        **_scale(_read("processes")),
         **_files(),
+    }
+
+
+def _scale(processes: dict[str, Any]) -> dict[str, str]:
+    return {
+        "scale:processes": f"{processes['ratio']:.2f}",
+        "scale:processes cpu": f"{processes['ratio_of_cpu']:.2f}",
     }
 
 

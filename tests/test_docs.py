@@ -392,6 +392,7 @@ def test_the_commands_and_the_python_on_outliers_run(tmp_path: Path, monkeypatch
         assert result.exit_code == 0, f"{line}\n{result.output}"
     assert json.loads(Path("today.json").read_text())[0]["index"] == 0
     names: dict[str, Any] = {}
-    (block,) = snippets(text, "python")
-    exec(compile(block, "outliers.md", "exec"), names)
+    for block in snippets(text, "python"):
+        exec(compile(block, "outliers.md", "exec"), names)
     assert (names["scores"].argmax(), names["parts"][7].argmax()) == (7, 2)
+    assert names["detector"].predict(names["X"])[7] == -1

@@ -76,7 +76,7 @@ def test_the_error_of_a_damaged_one_says_so(tmp_path):
     path = tmp_path / "s.narrows"
     data = write(path)
     path.write_bytes(data[:-1] + bytes((data[-1] ^ 1,)))
-    with pytest.raises(CorruptArchiveError, match="packed, and damaged"):
+    with pytest.raises(CorruptArchiveError, match="it is packed, and its checksum is wrong"):
         narrows.restore(path)
 
 

@@ -207,4 +207,4 @@ def test_without_code_of_users_the_first_step_blames_the_data_alone(x, monkeypat
         "narrows.likelihoods.normal.NormalModule.log_prob", lambda self, y, x: y.flatten(1).sum(1) * math.nan
     )
     with pytest.raises(TrainingDivergedError, match=r"was changed\. Look for extreme values in the data\.$"):
-        make(network=Dense(widths=(9,)), likelihood="normal").fit(x)
+        make(network=Dense(widths=(9,), activation="silu"), likelihood="normal").fit(x)
