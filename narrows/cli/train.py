@@ -110,11 +110,8 @@ def train(
     from narrows.archive.model_search import warn_of_archives
 
     checkpoint = Path(f"{output}.checkpoint")
-    if resume and not force and not checkpoint.exists() and os.path.isfile(output):
-        raise Failure(
-            f"--resume needs the checkpoint '{checkpoint}', which does not exist. The model '{output}' exists, so its "
-            "training is complete. Use the model, or train again with --force."
-        )
+    if resume and not force:
+        _check_unfinished(output, checkpoint)
     refuse_other_kinds(output, "a model", ".safetensors")
     given = {**flags, "valid": valid, "resume": resume}
     printing = {"force": force, "as_json": as_json, "quiet": quiet}
@@ -169,6 +166,15 @@ def train(
         checkpoint.unlink(missing_ok=True)
         warned[:] = [one for one in warned if not isinstance(one, UnmeasuredWarning)] + _warnings(model)
         _report(model, output, validation, warned, as_json)
+
+
+def _check_unfinished(output: str, checkpoint: Path) -> None:
+    """Refuse to resume a run that has ended."""
+    if not checkpoint.exists() and os.path.isfile(output):
+        raise Failure(
+            f"--resume needs the checkpoint '{checkpoint}', which does not exist. The model '{output}' exists, so its "
+            "training is complete. Use the model, or train again with --force."
+        )
 
 
 def _is_no_autoencoder(

@@ -197,9 +197,9 @@ class _DenseEncoder(Encoder):
         is_single = len(self.layers) == 1 and self.embedding is None
         return (layer, self.last) if is_single and isinstance(layer, nn.Linear) else None
 
-    def set_levels(self, levels: Levels) -> None:
-        assert isinstance(self.embedding, CellInput), "the records are rows of a table"
-        self.embedding.set_levels(levels)
+    def set_levels(self, levels: Levels | None) -> None:
+        if levels is not None and isinstance(self.embedding, CellInput):
+            self.embedding.set_levels(levels)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         x = x if self.embedding is None else self.embedding(x)
