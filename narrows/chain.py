@@ -202,10 +202,8 @@ class Chain(nn.Module):
         """Start at the distribution of each column of a table, or at the principal components of some records."""
         x = torch.cat([self.prepare(batch) for batch in some])
         if self.likelihood.columns is not None:
-            if (levels := self.likelihood.fit_columns(x)) is not None:
-                self.encoder.set_levels(levels)
-            self.decoder.init_output_bias(self.likelihood.marginals(x))
-            return
+            self.encoder.set_levels(self.likelihood.fit_columns(x))
+            return self.decoder.init_output_bias(self.likelihood.marginals(x))
         places = None if self.missing is None else torch.cat([self.missing.places(batch) for batch in some])
         self.start_at_components(x, places, weights)
 

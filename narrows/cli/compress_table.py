@@ -29,7 +29,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def table_options(command: Command) -> Command:
-    """Add the options for reading tables, which the command gets as one ``as_table``, without those not given."""
+    """Add the options for reading tables, which the command gets as one ``as_table``, without those not given.
+
+    That for what columns have is one of `data_options`.
+    """
 
     @functools.wraps(command)
     def collected(*args: Any, no_header: bool, **given: Any) -> Any:
@@ -38,12 +41,6 @@ def table_options(command: Command) -> Command:
         return command(*args, as_table=as_table | ({"header": False} if no_header else {}), **given)
 
     options = [
-        click.option(
-            "--columns",
-            metavar="NAME:KIND,…",
-            help="Of a table: what columns have, for example price:decimal,id:text, or skip to leave them out; by "
-            "default it is found.",
-        ),
         click.option("--delimiter", metavar="LETTER", help="Of a table in a file of text: what is between fields."),
         click.option("--encoding", metavar="NAME", help="Of a table in a file of text: its encoding, such as latin-1."),
         click.option("--no-header", is_flag=True, help="Of a table in a file of text: the first line is a row."),

@@ -107,7 +107,7 @@ def data_options(command: Command) -> Command:
             from narrows.data.source import check_limit
 
             check_limit(given["limit"])
-        texts = {name: given.pop(name) for name in FORMAT_OPTIONS}
+        texts = {name: given.pop(name, None) for name in FORMAT_OPTIONS}
         reading = {name: FORMAT_OPTIONS[name][0].parse(text) for name, text in texts.items() if text is not None}
         return command(*args, reading=reading, **given)
 

@@ -209,9 +209,9 @@ class _DenseEncoder(Encoder):
     def affine_layers(self) -> tuple[Affine, ...]:
         return () if self.embedding is not None else _affine_layers(list(self.layers), self.hidden, self.last)
 
-    def set_levels(self, levels: Levels) -> None:
-        assert isinstance(self.embedding, CellInput), "the records are rows of a table"
-        self.embedding.set_levels(levels)
+    def set_levels(self, levels: Levels | None) -> None:
+        if levels is not None and isinstance(self.embedding, CellInput):
+            self.embedding.set_levels(levels)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         x = x if self.embedding is None else self.embedding(x)

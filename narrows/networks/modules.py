@@ -136,8 +136,8 @@ class Encoder(nn.Module, ABC):
         """
         return ()
 
-    def set_levels(self, levels: Levels) -> None:
-        """Store the scale of the numbers of a table; by default there are none."""
+    def set_levels(self, levels: Levels | None) -> None:
+        """Store the scale of the numbers of a table, if it has one; by default it is not needed."""
 
 
 class Decoder(nn.Module, ABC):

@@ -339,3 +339,22 @@ def test_train_uses_the_recipe_for_tables(narrows_call, tmp_path):
     narrows_call("train", tmp_path / "t.csv", "-o", tmp_path / "m.safetensors", "--epochs", 1, "--set", "n_latent=2")
     trained = narrows.load(tmp_path / "m.safetensors")
     assert (trained.training.batch_size, trained.training.epochs, trained.n_latent_) == (64, 1, 2)
+
+
+def test_columns_are_left_out_and_typed_in_training(narrows_call, tmp_path):
+    given = table(40)
+    given.to_csv(tmp_path / "t.csv", index=False)
+    given.to_parquet(tmp_path / "t.parquet")
+    how, path = ("--columns", "id:skip,sold:category"), tmp_path / "m.safetensors"
+    narrows_call("train", tmp_path / "t.csv", "-o", path, "--epochs", 1, "--set", "n_latent=2", *how)
+    trained = narrows.load(path)
+    assert [one.kind for one in trained.model_.schema.fields] == ["category", "decimal", "boolean", "date", "category"]
+    assert not trained.model_.schema.texts
+    assert "200 cells" not in narrows_call("evaluate", tmp_path / "t.csv", "-m", path, "--columns", "id:skip")
+    with pytest.raises(DataError, match=r"additional: 'id'.*--columns NAME:skip"):
+        trained.transform(tmp_path / "t.csv")
+    assert narrows.data.open(tmp_path / "t.parquet", columns="id:skip,country:skip").columns[0] == "price"
+    with pytest.raises(InvalidParameterError, match=r"'window'.*is for series"):
+        narrows.data.open(tmp_path / "t.csv", columns="id:skip", window=4)
+    with pytest.raises(UnknownNameError, match="price"):
+        narrows.data.open(tmp_path / "t.csv", columns="prize:skip")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from narrows.data.formats.advice import table_to_array
 from narrows.data.formats.contract import Format, RecordStream
 from narrows.data.formats.series_options import stride_option, window_option
+from narrows.data.formats.table_options import columns_option
 from narrows.data.formats.text_options import length_option
 from narrows.errors import DataError, InvalidParameterError
 from narrows.io.files import write_atomically
@@ -52,6 +53,7 @@ class Csv(Format, name="csv"):
         optional(Text()), "column of texts in a .csv file, each of which is a record", default=None
     )
     length: int | str | None = length_option()
+    columns: str | None = columns_option()
 
     @classmethod
     def recognises(cls, path: Path, head: bytes) -> bool:
@@ -67,19 +69,27 @@ class Csv(Format, name="csv"):
                 f"The 'length' of records of text (--length) needs the column of texts in {name}: column=NAME "
                 "(--column NAME)."
             )
-        if not any(self.get_params(deep=False).values()):
+        others = [option for option, value in self.get_params(deep=False).items() if value and option != "columns"]
+        if not others:
             table = self._table(path, name, limit)
             if table is not None:
                 return table
+        elif self.columns is not None:
+            raise InvalidParameterError(
+                f"The 'columns' (--columns) of {name} are for tables, and '{others[0]}' (--{others[0]}) is for series. "
+                "Omit one of them."
+            )
         return source_of(self.read(path, name), name, "csv", window=self.window, stride=self.stride)
 
     def _table(self, path: Path, name: str, limit: int | None) -> Source | None:
         """Return the rows as records; None if they are the steps of a series: numbers, and one column of dates."""
-        from narrows.data.tables.opening import open_csv
+        from narrows.data.tables.opening import open_csv, parse_kinds
         from narrows.data.tables.sources import source_of_table
         from narrows.data.tables.typed import typed_table
 
-        found = open_csv(path, name, limit=limit)
+        found = open_csv(path, name, limit=limit, kinds=parse_kinds(self.columns))
+        if self.columns is not None:
+            return source_of_table(typed_table(found), name, "csv")
         kinds = [rule.kind for rule in found.form.rules]
         dates = [kind for kind in kinds if kind in {"date", "datetime"}]
         if len(dates) == 1 and sum(kind in _NUMBERS for kind in kinds) == len(kinds) - 1 > 0:
@@ -100,8 +110,8 @@ class Csv(Format, name="csv"):
         given = {option: value for option, value in self.get_params(deep=False).items() if value is not None}
         if others := sorted(given.keys() - {"column", "length"}):
             raise InvalidParameterError(
-                f"With 'column' (--column), {name} is read as text, and '{others[0]}' (--{others[0]}) is for series. "
-                "Omit one of them."
+                f"With 'column' (--column), {name} is read as text, and '{others[0]}' (--{others[0]}) is not for "
+                "texts. Omit one of them."
             )
         texts = texts_in_column(path, name, self.column)
         texts = texts if limit is None or limit >= len(texts) else texts.take(slice(0, limit))

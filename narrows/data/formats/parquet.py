@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from narrows.data.formats.contract import Format, RecordStream
+from narrows.data.formats.table_options import columns_option
 from narrows.errors import DataError
 from narrows.io.progress import Progress
 
@@ -22,6 +23,8 @@ class Parquet(Format, name="parquet"):
     reads: ClassVar[str] = "tables in .parquet, .feather and .arrow files"
     target: ClassVar[str] = "a path that ends in .parquet, .feather or .arrow (tables)"
 
+    columns: str | None = columns_option()
+
     @classmethod
     def recognises(cls, path: Path, head: bytes) -> bool:
         return head.startswith((b"PAR1", b"ARROW1"))
@@ -30,12 +33,13 @@ class Parquet(Format, name="parquet"):
         from narrows.data.frames import open_frame
         from narrows.data.tables.arrow_files import read_arrow
         from narrows.data.tables.arrow_table import source_of_arrow
+        from narrows.data.tables.opening import parse_kinds
         from narrows.data.tables.sources import source_of_table
         from narrows.data.tables.typed import typed_table
 
-        read = read_arrow(path, name)
-        table = typed_table(source_of_arrow(read, name, "parquet", limit))
-        return open_frame(read.to_pandas()) if table.is_plain else source_of_table(table, name, "parquet")
+        found = source_of_arrow(read_arrow(path, name), name, "parquet", limit, parse_kinds(self.columns))
+        table = typed_table(found)
+        return open_frame(found.table.to_pandas()) if table.is_plain else source_of_table(table, name, "parquet")
 
     @classmethod
     def is_target(cls, path: Path, *, is_folder: bool) -> bool:

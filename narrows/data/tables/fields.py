@@ -88,7 +88,8 @@ def table_for(table: TypedTable, fields: Sequence[Field], texts: Sequence[Field]
         ]
         raise DataError(
             f"The columns of {source} are not those that the model learned from ({'; '.join(words)}). Their order may "
-            "differ. Give data with the same columns."
+            "differ. Give data with the same columns; leave additional ones out by columns='NAME:skip' "
+            "(--columns NAME:skip)."
         )
     kinds = {one.name: one.kind for one in (*fields, *texts) if one.name in table.names}
     other = {name: kind for name, kind in kinds.items() if not _alike(kind, table.column(name).kind)}
