@@ -58,18 +58,21 @@ ROWS = (
     *(f"{name}{DENSITY}" for name in ("wae", "adversarial", "vae-gan", "vae-gan, no adversary")),
 )
 
-# The pictures of docs/generative.md: name, row, and the options of `narrows generate`.
+# The pictures of docs/generative.md: name, data, row, and the options of `narrows generate`.
 DRAWN = (
-    ("samples-wae", "wae", "-n 60"),
-    ("samples-density", "auto", "-n 60"),
-    ("between", "wae", "--between mnist:test#0 mnist:test#1 --between mnist:test#4 mnist:test#7 -n 14"),
-    ("traversal", "beta-vae", "--traverse"),
-    ("manifold", "cvae, tuned", "--manifold"),
-    ("samples-vae", "vae", "-n 60"),
-    ("samples-labels", "conditional-vae", "-n 60"),
-    ("samples-vq", "vq-vae", "-n 60"),
-    ("samples-adversarial", "adversarial", "-n 60 --from density"),
-    ("samples-vae-gan", "vae-gan", "-n 60 --from density"),
+    ("samples-wae", "mnist", "wae", "-n 60"),
+    ("samples-density", "mnist", "auto", "-n 60"),
+    ("between", "mnist", "wae", "--between mnist:test#0 mnist:test#1 --between mnist:test#4 mnist:test#7 -n 14"),
+    ("traversal", "mnist", "beta-vae", "--traverse"),
+    ("manifold", "mnist", "cvae, tuned", "--manifold"),
+    ("samples-vae", "mnist", "vae", "-n 60"),
+    ("samples-labels", "mnist", "conditional-vae", "-n 60"),
+    ("samples-vq", "mnist", "vq-vae", "-n 60"),
+    ("samples-adversarial", "mnist", "adversarial", "-n 60 --from density"),
+    ("samples-vae-gan", "mnist", "vae-gan", "-n 60 --from density"),
+    ("samples-clothes-density", "fashion-mnist", "auto", "-n 60"),
+    ("samples-clothes-adversarial", "fashion-mnist", "adversarial", "-n 60 --from density"),
+    ("samples-clothes-vae-gan", "fashion-mnist", "vae-gan", "-n 60 --from density"),
 )
 
 
@@ -163,10 +166,10 @@ def draw(only: list[str] | None) -> None:
     """Draw the pictures, as `narrows generate` does it."""
     from narrows.cli import main as narrows_command
 
-    for name, row, options in DRAWN:
+    for name, data, row, options in DRAWN:
         if only is None or row in only:
-            trained(row, "mnist")
-            where = f"-m {path_of(row)} -o {PICTURES / name}.png --force"
+            trained(row, data)
+            where = f"-m {model_path(row, data)} -o {PICTURES / name}.png --force"
             narrows_command(f"generate {where} {options}".split(), standalone_mode=False)
 
 

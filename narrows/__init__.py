@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from narrows import errors
@@ -53,7 +52,8 @@ __all__ = [
     "try_qualities",
 ]
 
-__version__ = version("narrows")
+if TYPE_CHECKING:
+    __version__: str
 
 logging.getLogger("narrows").addHandler(logging.NullHandler())  # what is logged is shown only if the program asks
 
@@ -84,6 +84,10 @@ _FOLDERS = (
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("narrows")
     if name not in _HOMES and name not in _FOLDERS:
         raise AttributeError(f"module 'narrows' has no attribute '{name}'")
     with naming_missing(f"narrows.{name}"):

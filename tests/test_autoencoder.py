@@ -64,7 +64,7 @@ def test_the_constructor_only_stores():
         "n_latent": "?", "network": 1, "bottleneck": 2, "likelihood": 3, "corruption": 4, "penalties": 5,
         "preprocessing": 6, "pretraining": 10, "residual": 9, "record": 12, "conditional": 11, "training": 7,
         "random_state": 8, "artefacts": 13, "fill_value": 14, "real_values": 15, "warm_start": 16, "verbose": 17,
-        "race": 18,
+        "race": 18, "adversary": 19,
     }  # fmt: skip
     assert Autoencoder(**given).get_params(deep=False) == given
     assert set(given) == set(inspect.signature(Autoencoder).parameters)
@@ -203,7 +203,10 @@ def test_setting_leaves_the_parts_that_were_given_alone():
         ({"training__epoch": 3}, "Unknown option of Training: 'epoch'. Did you mean 'epochs'?"),
         ({"training__epochs": 0}, "The 'epochs' of Training must be a whole number ≥ 1 or None. Got 0."),
         ({"network__widths": (0,)}, "The 'network' of Autoencoder is 'auto', which has no options."),
-        ({"corruption__level": 0.1}, "To set options, choose one of: cells, gaussian, masking, salt-and-pepper."),
+        (
+            {"corruption__level": 0.1},
+            "To set options, choose one of: cells, gaussian, masking, salt-and-pepper, shift.",
+        ),
         ({"n_latent__x": 1}, "The 'n_latent' of Autoencoder is None, which has no options. Got 'n_latent__x'."),
         ({"penalties": "l1", "penalties__l2__weight": 1}, "'l2'"),
         ({"penalties__l1__weight": 1}, "To set options, choose one of: contractive, kl-sparsity, l1, mmd, neighbours."),
@@ -265,6 +268,7 @@ def test_every_parameter_changes_something(table, chain_only):
     for name, value in changes.items():
         assert codes(**{name: value}) != usual, name
     others = {
+        "adversary",
         "artefacts",
         "bottleneck",
         "conditional",

@@ -27,7 +27,7 @@ from narrows.numerics.surroundings import usual_settings
 __all__ = ["FieldArchive"]
 
 
-class FieldArchive(Archive, entry="field"):
+class FieldArchive(Archive):
     """An archive of one array without a model. Its items are the slices along the first axis.
 
     ``archive.read()`` is the array, ``archive[5]`` and ``archive[100:200]`` are slices of it, and ``archive.part``

@@ -17,7 +17,6 @@ from narrows.archive.metadata import Metadata
 from narrows.archive.model_search import FOLDERS, find_model, model_folders
 from narrows.archive.no_model import NoModel
 from narrows.archive.records import parse_records
-from narrows.archive.table_codec import table_of
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.parts.needs import ALL, Needs
 from narrows.codec.parts.parted_codec import NO_NAMES, PartedCodec, names_in
@@ -70,6 +69,8 @@ def find_codec(
             raise WrongModelError(f"{source.path} was written without a model. Omit 'model' (--model).")
         return cast("Codec", NoModel(metadata))
     if metadata.table is not None:
+        from narrows.archive.table_codec import table_of
+
         inside = read_model(source, metadata, offsets[0]) if offsets else None
         return cast("Codec", table_of(metadata, source.path, inside, model, partial(_file_of, source, metadata)))
     if model is not None:

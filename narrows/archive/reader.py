@@ -6,7 +6,7 @@ import operator
 import os
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Self, overload
+from typing import Any, Self, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from narrows.archive.chunks import Chunk, chunk_bytes, pieces_within, read_chunk
 from narrows.archive.contract import Codec
 from narrows.archive.header import naming, read_header, read_index
 from narrows.archive.index import Index
+from narrows.archive.kinds import reader_of
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Layout
 from narrows.archive.metadata import Metadata
@@ -78,8 +79,7 @@ def open_archive(path: str | os.PathLike[str], *, model: Any = None, threads: in
             header = read_header(source)
             index = read_index(source, header)
             codec = find_codec(source, header.metadata, index.models, model, needed=index.needed)
-            named = (entry for entry in Archive.kinds if header.metadata.more.get(entry) is not None)
-            kind = Archive.kinds.get(next(named, ""), Archive)
+            kind = reader_of(header.metadata) or Archive
             return kind(source, header.metadata, index, codec, threads=threads)
     except BaseException:
         source.close()
@@ -115,15 +115,7 @@ class Archive(WithLabels):
         Path of the file.
     items : AnyLayout
         The layout: how items consist of records.
-    kinds : dict of str to type
-        Archives that are read in another way, by the entry of their metadata.
     """
-
-    kinds: ClassVar[dict[str, type[Archive]]] = {}
-
-    def __init_subclass__(cls, *, entry: str) -> None:
-        super().__init_subclass__()
-        Archive.kinds[entry] = cls
 
     def __init__(
         self, source: ByteFile, metadata: Metadata, index: Index, codec: Codec, *, threads: int | None = None

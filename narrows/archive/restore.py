@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,14 @@ import numpy.typing as npt
 from narrows.archive.originals import check_originals
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.selection import Selection, select
-from narrows.archive.table_reader import TableArchive
-from narrows.archive.table_restore import restore_table
-from narrows.archive.texts_reader import TextsArchive
 from narrows.data.memory import usable_memory
 from narrows.data.writing import check_target, stream
 from narrows.errors import ArchiveError, InvalidParameterError
 from narrows.io.progress import Progress
+
+if TYPE_CHECKING:
+    from narrows.archive.table_reader import TableArchive
+    from narrows.archive.texts_reader import TextsArchive
 
 __all__ = ["restore", "restore_to"]
 
@@ -107,10 +108,12 @@ def restore_to(
     progress: Progress | None = None,
 ) -> Path:
     """Write records of an open archive to a file or a folder, as `restore` does, and return its path."""
-    if isinstance(archive, TableArchive):
-        return restore_table(archive, records, out, force=force, progress=progress)
+    if archive.items.unit == "row":
+        from narrows.archive.table_restore import restore_table
+
+        return restore_table(cast("TableArchive", archive), records, out, force=force, progress=progress)
     check_originals(archive, records, out)
-    text = archive.rows(records) if isinstance(archive, TextsArchive) else None
+    text = cast("TextsArchive", archive).rows(records) if archive.items.unit == "text" else None
     n = len(records) if text is None else int(np.sum(text.counts))
 
     def pieces() -> Iterator[npt.NDArray[Any]]:

@@ -31,7 +31,7 @@ __all__ = ["TableArchive"]
 _CELL_BYTES = 64  # of memory to decode a cell
 
 
-class TableArchive(Archive, entry="table"):
+class TableArchive(Archive):
     """An archive of a table. Its items are the rows, as dictionaries of values by the names of columns.
 
     ``archive[5]`` is one row, ``archive[100:200]`` are a hundred, `to_pandas` and `to_arrow` return some columns and

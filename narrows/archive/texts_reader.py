@@ -24,7 +24,7 @@ __all__ = ["TextsArchive"]
 _PIECE_RECORDS = 4096
 
 
-class TextsArchive(Archive, entry="text"):
+class TextsArchive(Archive):
     """An archive of texts. Its items are the texts, as `str`; bytes that are no UTF-8 are as PEP 383 has them.
 
     ``archive.read()`` is the list of all texts, ``archive[5]`` is one, and ``archive[100:200]`` are a hundred. A few

@@ -23,7 +23,7 @@ __all__ = ["WindowsArchive"]
 _PIECE_BYTES = 16 << 20
 
 
-class WindowsArchive(Archive, entry="windows"):
+class WindowsArchive(Archive):
     """An archive of series. Its items are the time steps of all series, one series after the other.
 
     ``archive.read()`` is the whole series, ``archive[100:200]`` are a hundred steps of it, ``archive.times`` are the

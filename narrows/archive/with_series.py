@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
@@ -11,7 +11,9 @@ from narrows.archive.byte_file import ByteFile
 from narrows.archive.header import naming
 from narrows.archive.index import Index
 from narrows.archive.metadata import Metadata
-from narrows.archive.series import ArchivedSeries, read_series
+
+if TYPE_CHECKING:
+    from narrows.archive.series import ArchivedSeries
 
 __all__ = ["WithSeries"]
 
@@ -37,6 +39,8 @@ class WithSeries:
         described = self.metadata.more
         if self.metadata.windows is None and "series" not in described and "decimals" not in described:
             return None
+        from narrows.archive.series import read_series
+
         with naming(self.path):
             return read_series(self._source, self.metadata, self._index, self.shape[0], self.shape[1:])
 

@@ -59,12 +59,15 @@ class BottleneckModule(nn.Module, ABC):
     couples_records : bool
         Whether, in training, the code or the cost of a record depends on the other records of its batch, or each batch
         changes the bottleneck. Such batches are not split into shards.
+    needs_whole_batch : bool
+        Whether one process must have all records of a batch, so that several processes cannot train together.
     """
 
     draws: bool = False
     normal_prior: bool = False
     rate_weight: float = 0.0
     couples_records: bool = False
+    needs_whole_batch: bool = False
 
     def __init__(self, h_shape: tuple[int, ...], z_shape: tuple[int, ...]) -> None:
         super().__init__()

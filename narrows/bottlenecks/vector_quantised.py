@@ -98,6 +98,7 @@ class VectorQuantisedModule(BottleneckModule):
     """
 
     couples_records = True  # the running means learn from the whole batch
+    needs_whole_batch = True  # codewords of two processes would differ from the start
 
     codebook: Tensor
     usage: Tensor

@@ -18,6 +18,13 @@ from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.log import tell
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.outputs import READS, Verb
+from narrows.cli.processes import (
+    check_checkpoint,
+    discard_or_note_checkpoint,
+    joined_processes,
+    learn_beside_the_first,
+    refuse_processes,
+)
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.train_bytes import BYTES, train_bytes
 from narrows.cli.train_table import table_to_learn, train_on_table
@@ -115,18 +122,16 @@ def train(
     if _is_no_autoencoder(data, output, name, **how, printing=printing):
         return
     model = _model(name, flags, settings, valid)
+    together, quiet = joined_processes(ctx, model, quiet=quiet)
     check_file_output(output, force=force)
-    _check_checkpoint(checkpoint, resume=resume, force=force)
+    check_checkpoint(checkpoint, together, resume=resume, force=force)
     if os.path.isfile(output):
         warn_of_archives(output)
     source = open_data(data, limit=limit, quiet=quiet, **reading)
     validation = None
     if valid is not None and _share(valid) is None:
         validation = open_data(valid, quiet=quiet, **reading)
-    if resume and not checkpoint.exists():
-        note(f"The checkpoint {checkpoint} does not exist. Training starts from the beginning.", quiet=quiet)
-    elif not resume:
-        checkpoint.unlink(missing_ok=True)
+    discard_or_note_checkpoint(checkpoint, together, resume=resume, quiet=quiet)
     from narrows.estimators.preparation import becomes_image
 
     if not resume and becomes_image(model.get_params(deep=False), source):
@@ -140,6 +145,9 @@ def train(
         "checkpoint": checkpoint,
         "resume": resume,
     }
+    if not together.is_first:
+        learn_beside_the_first(model, source, run)
+        return
     with warnings_at_the_end() as warned:
         try:
             model.fit(source, **run)
@@ -173,12 +181,14 @@ def _is_no_autoencoder(
 ) -> bool:
     """Train a model of bytes or of tables if that is asked for, and return whether it was."""
     if name == BYTES:
+        refuse_processes("A model of bytes")
         train_bytes(data, output, reading, settings, {**given, "resume": given["resume"] or None}, **printing)
         return True
     limit = reading["limit"]
     unused = {**given, **{key: value for key, value in reading.items() if key != "limit"}, "settings": settings}
     table = table_to_learn(data, name, limit, unused)
     if table is not None:
+        refuse_processes("The model of a table")
         train_on_table(table, output, **printing)
     return table is not None
 
@@ -243,14 +253,6 @@ def _share(valid: str) -> float | None:
         return float(valid)
     except ValueError:
         return None
-
-
-def _check_checkpoint(checkpoint: Path, *, resume: bool, force: bool) -> None:
-    if checkpoint.exists() and not (resume or force):
-        raise Failure(
-            f"The checkpoint '{checkpoint}' of an unfinished run exists. "
-            "Continue this run with --resume, or discard it and start again with --force."
-        )
 
 
 def _save(ctx: click.Context, model: Autoencoder, output: str, checkpoint: Path, *, force: bool, resumed: bool) -> None:

@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -117,11 +118,21 @@ class Digits:
 
 @functools.cache
 def _read_digits() -> Labelled:
-    """Return all digits and their labels; reading the text takes 0.1 s, so it is done once per process."""
-    from sklearn.datasets import load_digits
+    """Return all digits and their labels; reading the text takes 0.1 s, so it is done once per process.
 
-    digits = load_digits()
-    return np.rint(digits.images * 255 / 16).astype(np.uint8), digits.target.astype(np.int64)
+    To import `sklearn.datasets` takes longer than everything else that is done with digits, so its file is read.
+    """
+    package = find_spec("sklearn")
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz" if package and package.origin else None
+    if file is not None and file.exists():
+        table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
+        grey, labels = table[:, :-1].reshape(-1, 8, 8), table[:, -1]
+    else:
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        grey, labels = digits.images, digits.target
+    return np.rint(grey * 255.0 / 16).astype(np.uint8), labels.astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Source
@@ -14,7 +14,7 @@ from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
 from narrows.estimators.base import RecordsEstimator
 
-__all__ = ["autoencoder_in", "check_autoencoder", "check_model", "records_for"]
+__all__ = ["autoencoder_in", "check_autoencoder", "check_model", "is_pipeline", "records_for"]
 
 
 def check_autoencoder(model: Any, function: str, *, data: Any = None) -> None:
@@ -50,6 +50,12 @@ def check_model(model: Any, function: str) -> None:
     check_is_fitted(model)
 
 
+def is_pipeline(estimator: Any) -> bool:
+    """Return whether it is a Pipeline of scikit-learn, whose module was then imported: that takes half a second."""
+    module = sys.modules.get("sklearn.pipeline")
+    return module is not None and isinstance(estimator, module.Pipeline)
+
+
 def records_for(model: Any, data: Data, function: str) -> Source:
     """Return records of the shape of a model, which must be a fitted autoencoder.
 
@@ -71,7 +77,7 @@ def records_for(model: Any, data: Data, function: str) -> Source:
 def _not_a_model(model: Any, function: str, needed: str, *, data: Any = None) -> str:
     """Return the error of a function that was given something else than the model that it needs."""
     hint = ""
-    if isinstance(data, RecordsEstimator | Pipeline):
+    if isinstance(data, RecordsEstimator) or is_pipeline(data):
         hint = f" The model comes first and the data second: {function}(model, data)."
     elif isinstance(model, str | os.PathLike):
         hint = f" Load the file of a model first: narrows.load({os.fspath(model)!r})."
@@ -89,7 +95,7 @@ def autoencoder_in(estimator: Any, X: Data, function: str) -> tuple[Autoencoder,
     InvalidParameterError, NotFittedError
         As `check_autoencoder`.
     """
-    is_pipeline = isinstance(estimator, Pipeline)
-    model = estimator[-1] if is_pipeline else estimator
+    in_pipeline = is_pipeline(estimator)
+    model = estimator[-1] if in_pipeline else estimator
     check_autoencoder(model, function, data=X)
-    return model, estimator[:-1].transform(X) if is_pipeline and len(estimator) > 1 else X
+    return model, estimator[:-1].transform(X) if in_pipeline and len(estimator) > 1 else X

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin, clone
-from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Source
@@ -221,6 +220,8 @@ class AutoencoderClassifier(ClassifierMixin, ContinuingClassifier):  # type: ign
 
     def score(self, X: Data, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None) -> float:
         """Return the share of records that are classified correctly."""
+        from sklearn.metrics import accuracy_score
+
         check_is_fitted(self)
         source = self._open(X, reset=False)
         return float(accuracy_score(labels_of(source, y), self._predicted(source), sample_weight=sample_weight))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.pipeline import Pipeline
 
 import narrows.data
 from narrows.data.fill import is_fill
@@ -29,6 +28,9 @@ from narrows.numerics.psnr import peak_of
 from narrows.numerics.squares import SquaredSum
 from narrows.numerics.surroundings import usual_settings
 from narrows.parts.options import Integer, check
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 __all__ = ["evaluate", "psnr_db_of_sse", "unit_of"]
 

@@ -22,11 +22,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.pipeline import Pipeline
 
 from narrows.errors import InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder, Data
-from narrows.estimators.checks import autoencoder_in
+from narrows.estimators.checks import autoencoder_in, is_pipeline
 from narrows.model.squared_errors import n_known
 
 __all__ = ["neg_mean_squared_error", "neg_median_squared_error"]
@@ -66,7 +65,7 @@ def neg_median_squared_error(estimator: Any, X: Data, y: ArrayLike | None = None
 
 def _errors(estimator: Any, X: Data, y: ArrayLike | None) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the summed squared error of each record, and the number of its values."""
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    last = estimator[-1] if is_pipeline(estimator) else estimator
     if not isinstance(last, Autoencoder):
         raise InvalidParameterError(
             "This scorer needs a narrows.Autoencoder, or a pipeline that ends in one. "

@@ -120,6 +120,9 @@ class Stream(Enum):
     """Records without outliers, that the threshold of outliers is found by."""
     SEARCH_MASK = (42,)
     """Values of a query of search that are hidden."""
+    PROCESS_NOISE = (43, None, None, None)
+    """Noise of a step if several processes train together, with a seed drawn from `NOISE`; indices: step, process,
+    shard."""
 
 
 def generator(seed: int, stream: Stream, *index: int, device: torch.device | None = None) -> torch.Generator:

@@ -4,7 +4,7 @@ Within an epoch the loop waits for the device only to read the loss, a few times
 steps stay on the device. All randomness of an epoch comes from generators seeded by (seed, epoch), so that a run can be
 resumed between any two steps. On a CPU, batches with much work are split into shards, which threads share; other
 batches are not split. The number of threads follows the load of the machine, and is changed only if the sums stay the
-same to the bit.
+same to the bit. If a process group is initialised, each process takes a part of every batch, see `reduction`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Generator, Tensor, nn
 
 from narrows.errors import TrainingCollapsedError, TrainingDivergedError
 from narrows.numerics.floats import wide
+from narrows.numerics.processes import Processes, processes
 from narrows.numerics.randomness import Stream, generator, integer
 from narrows.numerics.threads import one_openmp_thread, openmp_threads
 from narrows.training.averages import Averages
@@ -31,7 +32,8 @@ from narrows.training.opponent import contest_of
 from narrows.training.pace import Pace
 from narrows.training.partners import in_pairs
 from narrows.training.progress import Callback, Epoch
-from narrows.training.run_state import restore, state_of
+from narrows.training.reduction import Reduction, begin_together
+from narrows.training.run_state import reseed_for_step, restore, state_of, unfinished_epoch
 from narrows.training.shards import Shards, weighted
 from narrows.training.single_records import steps_of_an_epoch
 from narrows.training.squared_errors import EVERY, SquaredErrors, squares_of
@@ -92,9 +94,13 @@ def train(
     SystemExit
         After SIGTERM, once the checkpoint is written.
     """
-    callback = callback or Callback()
+    together = processes()
+    callback = callback if callback is not None and together.is_first else Callback()
     state = checkpoint.load() if checkpoint is not None and resume else None
     done = [] if state is None else [[Epoch(**row) for row in rows] for rows in state.values["done"]]
+    where = 0 if state is None else 1 + state.values["epoch"] + len(done)
+    n_records = sum(len(stage.records) for stage in stages)
+    begin_together(together, whole, seeds=seed, stages=len(stages), records=n_records, checkpoints=where)
     run: Run | None = None
     is_on_cpu = all(stage.records.device.type == "cpu" for stage in stages)
     with (
@@ -103,7 +109,7 @@ def train(
     ):
         try:
             for stage in stages[len(done) :]:
-                run = Run(stage, whole, done, workers, seed=seed, callback=callback, checkpoint=checkpoint)
+                run = Run(stage, whole, done, workers, together, seed=seed, callback=callback, checkpoint=checkpoint)
                 if state is not None:
                     restore(run, state)
                     state = None
@@ -126,6 +132,7 @@ class Run:
         whole: nn.Module,
         done: list[list[Epoch]],
         workers: Workers,
+        together: Processes,
         *,
         seed: int,
         callback: Callback,
@@ -133,12 +140,13 @@ class Run:
     ) -> None:
         self.stage, self.whole, self.done, self.workers = stage, whole, done, workers
         self.learner, self.records, self.settings = stage.learner, stage.records, stage.settings
-        self.seed, self.callback, self.checkpoint = seed, callback, checkpoint
+        self.seed, self.callback, self.saves = seed, callback, checkpoint is not None
+        self.together, self.checkpoint = together, checkpoint if together.is_first else None
+        self.reduction = Reduction(together, self.learner, stage.opponent) if together.n > 1 else None
         self.stepper = stage.stepper or self.settings.optimiser.build(self.learner.parameters())
         self.device = self.records.device
         self.n_epochs = stage.n_epochs
-        self.n_steps = steps_of_an_epoch(self.learner, self.records, self.settings.batch_size)
-        self.losses = wide(torch.zeros(self.n_steps, device=self.device))  # of the epoch's steps
+        self.divide(self.settings.batch_size * together.n)
         self.errors = SquaredErrors(self.device)
 
         self.epoch, self.step, self.seconds = 0, 0, 0.0
@@ -159,11 +167,11 @@ class Run:
         first = self.stage.first_epoch
         self.callback.start(first + self.n_epochs, len(self.records), first + self.epoch)
         try:
-            with kept_if_asked(), Interruption(saves=self.checkpoint is not None) as interruption:
+            with kept_if_asked(), Interruption(saves=self.saves) as interruption:
                 while not self.is_over:
                     self.train_epoch(interruption)
                 self._save_if_asked()
-                if interruption.requested:  # during the last step or the last validation
+                if self.together.any(interruption.requested):  # during the last step or the last validation
                     interruption.stop()
         finally:
             self.callback.stop()
@@ -182,45 +190,26 @@ class Run:
         """
         try:
             self._check_weights()
-            unfinished = self.unfinished_epoch()
+            unfinished = unfinished_epoch(self)
         except TrainingDivergedError:
             self.best.load_into(self.learner)
             return self.history if self.best.weights else []
         self._keep_weights()
         return self.history if unfinished is None else [*self.history, unfinished]
 
-    def unfinished_epoch(self) -> Epoch | None:
-        """Return the row of an epoch that is not complete; None if it has no steps yet."""
-        if self.step == 0 or len(self.history) > self.epoch:
-            return None
-        done = min(self.step * self.settings.batch_size, len(self.records))
-        return Epoch(
-            epoch=self._number,
-            loss=self._look(),
-            validation_loss=None,
-            learning_rate=self._learning_rate(self.step - 1),
-            seconds=self.seconds,
-            records_per_second=done / self.seconds if self.seconds else 0.0,
-            threads=self.pace.mostly_used,
-            shards=self.n_shards,
-            is_complete=False,
-        )
-
     @property
     def is_over(self) -> bool:
         patience = self.settings.patience
         has_waited = patience is not None and self.best.epochs_since >= patience
         is_done = self.epoch == self.n_epochs or self.is_stopped or has_waited
-        return is_done or (self.stage.keep_best and self._overfits)
+        if is_done or not self.stage.keep_best:
+            return is_done
+        return self.best.is_passed(self.history, self.n_epochs, math.prod(self.learner.shape))
 
     @property
-    def _number(self) -> int:
+    def number(self) -> int:
         """The number of the current epoch, from 1, over all runs of the learner."""
         return self.stage.first_epoch + self.epoch + 1
-
-    @property
-    def _overfits(self) -> bool:
-        return self.best.is_passed(self.history, self.n_epochs, math.prod(self.learner.shape))
 
     @property
     def _save_is_due(self) -> bool:
@@ -229,29 +218,35 @@ class Run:
     def train_epoch(self, interruption: Interruption) -> None:
         order, began = self._order(), time.perf_counter()
         while self.step < self.n_steps:
-            at = self.step * self.settings.batch_size
-            end = len(order) if self.step == self.n_steps - 1 else at + self.settings.batch_size
-            self._train_step(order[at:end])
+            at = self.step * self.batch_size
+            end = len(order) if self.step == self.n_steps - 1 else at + self.batch_size
+            self._train_step(order[at:end], stops=interruption.requested)
             self.step += 1
-            if interruption.requested:
+            if interruption.requested if self.reduction is None else self.reduction.must_stop:
                 self.seconds += time.perf_counter() - began
                 self._save_if_asked()
                 interruption.stop()
-            if time.monotonic() - self.last_look > _LOOK_SECONDS:
-                self.callback.step(self._number, end, self._look())
+            is_checked = self.reduction is None or self.reduction.is_checked  # so that all find losses to be not finite
+            if is_checked and time.monotonic() - self.last_look > _LOOK_SECONDS:
+                self.callback.step(self.number, end, self.mean_loss())
                 if self._save_is_due:
                     self.seconds, began = self.seconds + time.perf_counter() - began, time.perf_counter()
                     self.save()
-        loss = self._look()
+        loss = self.mean_loss()
         self._end_epoch(loss, self.seconds + time.perf_counter() - began)
         if self._save_is_due:  # an epoch may be too short for a reading within it
             self.save()
 
-    def _train_step(self, indices: Tensor) -> None:
+    def _train_step(self, indices: Tensor, *, stops: bool) -> None:
         began = 0.0 if self.pace.is_fixed else time.perf_counter()
-        self.stepper.learning_rate = self._learning_rate(self.step)
+        self.stepper.learning_rate = self.learning_rate(self.step)
         errors = self.errors if self.step % EVERY == 0 else None
-        if self.n_shards == 1:
+        if self.reduction is not None:
+            reseed_for_step(self.noises, self._seed_of_noise, self.step, self.together.rank)
+            with openmp_threads(self.pace.n_threads) if self.n_shards == 1 else nullcontext():
+                part = self.shards.backward(indices, self.noises, self.pace.n_threads, errors)
+            loss = self.reduction(part, stops=stops)
+        elif self.n_shards == 1:
             with openmp_threads(self.pace.n_threads):
                 loss = self._backward(indices, errors)
         else:
@@ -259,6 +254,9 @@ class Run:
         self.stepper.step()
         self.averages.update()
         self.losses[self.step] = loss.detach()
+        if self.reduction is not None and self.reduction.finds_bad(self.losses[: self.step + 1]):
+            self.step += 1
+            self.mean_loss()  # raises the error in all processes
         self.pace.record(0.0 if self.pace.is_fixed else time.perf_counter() - began)
 
     def _backward(self, indices: Tensor, errors: SquaredErrors | None) -> Tensor:
@@ -277,7 +275,7 @@ class Run:
             self.opponent.step(contest, self._factor(self.step))
         return loss
 
-    def _learning_rate(self, step: int) -> float:
+    def learning_rate(self, step: int) -> float:
         """Return the learning rate at a step of this epoch."""
         return float(self.settings.optimiser.learning_rate) * self._factor(step)
 
@@ -289,19 +287,19 @@ class Run:
     def _end_epoch(self, loss: float, seconds: float) -> None:
         self._check_weights()
         if self.opponent is not None:
-            self.opponent.check(f"epoch {self._number}, by step {self.n_steps}")
+            self.opponent.check(f"epoch {self.number}, by step {self.n_steps}")
         with self.averages.applied():
             validation_loss, validation_mse = self._validate()
         row = Epoch(
-            epoch=self._number,
+            epoch=self.number,
             loss=loss,
             validation_loss=validation_loss,
-            learning_rate=self._learning_rate(self.n_steps - 1),
+            learning_rate=self.learning_rate(self.n_steps - 1),
             seconds=seconds,
             records_per_second=len(self.records) / seconds,
             threads=self.pace.mostly_used,
             shards=self.n_shards,
-            mse=self.errors.mean(),
+            mse=self.errors.over(self.together).mean(),
             validation_mse=validation_mse,
         )
         self.history.append(row)
@@ -313,51 +311,60 @@ class Run:
         self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         self.noises, self.errors = self._noises(), SquaredErrors(self.device)
         self.pace.used.clear()
-        self.is_stopped = self.callback.epoch(row) is True
+        self.is_stopped = self.together.any(self.callback.epoch(row) is True)
 
     def _validate(self) -> tuple[float | None, float | None]:
         held_out = self.stage.validation
-        return (None, None) if held_out is None else mean_loss_and_mse(self.learner, held_out, self.workers)
+        return (
+            (None, None) if held_out is None else mean_loss_and_mse(self.learner, held_out, self.workers, self.together)
+        )
 
     def _order(self) -> Tensor:
         if not self.settings.shuffle:
             return torch.arange(len(self.records), device=self.device)
-        drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self._number - 1)
+        drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self.number - 1)
         order = torch.randperm(len(self.records), generator=drawn_by).to(self.device)
         return order if self.stage.neighbours is None else in_pairs(order, self.stage.neighbours, drawn_by)
 
+    def divide(self, batch_size: int) -> None:
+        """Divide the records into batches of this size, that of all processes together, from now on."""
+        self.batch_size = batch_size
+        self.n_steps = steps_of_an_epoch(self.learner, self.records, batch_size, self.together.n)
+        self.losses = wide(torch.zeros(self.n_steps, device=self.device))  # of the epoch's steps
+
     def cut(self, n_shards: int) -> None:
-        """Split batches into this many shards from now on."""
-        self.n_shards, self.shards = n_shards, Shards(self.learner, self.records, self.workers)
+        """Split a process's part of a batch into this many shards from now on."""
+        self.n_shards, self.shards = n_shards, Shards(self.learner, self.records, self.workers, self.together)
         most = self.workers.most
         self.pace = Pace(most, self._same_bits) if n_shards == 1 else Pace(min(n_shards, most))
         self.noises = self._noises()
 
     def _same_bits(self, n_threads: int) -> bool:
         """Return whether this many OpenMP threads compute the same gradients of whole batches as one."""
-        n, size = len(self.records), self.settings.batch_size
-        return same_bits(self.learner, self.records, {min(size, n), n - (self.n_steps - 1) * size}, n_threads)
+        n, size, whole = len(self.records), self.batch_size, self.together.n
+        sizes = {min(size, n) // whole, max((n - (self.n_steps - 1) * size) // whole, 1)}
+        return same_bits(self.learner, self.records, sizes, n_threads)
 
     def _noises(self) -> list[Generator]:
         """Return the generators of the shards' noise in this epoch; the first is also that of a whole batch."""
-        stream, index = self.stage.noise, (*self.stage.index, self._number - 1)
-        of_epoch = integer(self.seed, stream, *index)
+        stream, index = self.stage.noise, (*self.stage.index, self.number - 1)
+        of_epoch = self._seed_of_noise = integer(self.seed, stream, *index)
         others = range(1, self.n_shards)
         return [
             generator(self.seed, stream, *index, device=self.device),
             *(generator(of_epoch, Stream.SHARD_NOISE, shard, device=self.device) for shard in others),
         ]
 
-    def _look(self) -> float:
+    def mean_loss(self) -> float:
         """Return the mean loss of the epoch so far if it is finite. Only here the loop waits for the device."""
         self.last_look = time.monotonic()
         losses = self.losses[: self.step].cpu()
         bad = (~losses.isfinite()).nonzero()
         if len(bad):
             self._diverged(f"at step {int(bad[0]) + 1}", is_first_step=self.epoch == 0 and int(bad[0]) == 0)
-        sizes = torch.full_like(losses, self.settings.batch_size)
+        sizes = torch.full_like(losses, self.batch_size)
         if self.step == self.n_steps:
-            sizes[-1] = len(self.records) - (self.n_steps - 1) * self.settings.batch_size
+            sizes[-1] = len(self.records) - (self.n_steps - 1) * self.batch_size
         return float((losses * sizes).sum() / sizes.sum())
 
     def _check_weights(self) -> None:
@@ -368,7 +375,7 @@ class Run:
             self._diverged(f"after step {self.step}")
 
     def _diverged(self, where: str, *, is_first_step: bool = False) -> None:
-        rate = self._learning_rate(max(self.step - 1, 0))
+        rate = self.learning_rate(max(self.step - 1, 0))
         kept = (
             f"The last good state is in {self.checkpoint.path}." if self.checkpoint and self.checkpoint.exists else ""
         )
@@ -382,7 +389,7 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint, unless the run has diverged."""
         assert self.checkpoint is not None
-        self._look()
+        self.mean_loss()
         self._check_weights()
         self.checkpoint.save(state_of(self))
         self.last_save = time.monotonic()

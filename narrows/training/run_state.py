@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from torch import Generator
+
+from narrows.numerics.randomness import Stream, generator
 from narrows.training.checkpoints import State, names_in, pack_optimiser, unpack_optimiser
 from narrows.training.progress import Epoch
 from narrows.training.validation import Best
@@ -11,7 +15,7 @@ from narrows.training.validation import Best
 if TYPE_CHECKING:
     from narrows.training.loop import Run
 
-__all__ = ["restore", "state_of"]
+__all__ = ["reseed_for_step", "restore", "state_of", "unfinished_epoch"]
 
 
 def state_of(run: Run) -> State:
@@ -23,12 +27,13 @@ def state_of(run: Run) -> State:
     if run.opponent is not None:
         tensors |= {f"opponent.{name}": tensor for name, tensor in run.opponent.to_tensors().items()}
     tensors |= {name: noise.get_state() for name, noise in run.named_noises()}
-    unfinished = run.unfinished_epoch()
+    unfinished = unfinished_epoch(run)
     values = {
         "seed": run.seed,
         "done": [[row.to_json() for row in rows] for rows in run.done],
         "epoch": run.epoch,
         "step": run.step,
+        "batch_size": run.batch_size,
         "shards": run.n_shards,
         "seconds": run.seconds,
         "history": [row.to_json() for row in run.history],
@@ -44,14 +49,33 @@ def state_of(run: Run) -> State:
     return State(tensors, values)
 
 
+def unfinished_epoch(run: Run) -> Epoch | None:
+    """Return the row of an epoch that is not complete; None if it has no steps yet."""
+    if run.step == 0 or len(run.history) > run.epoch:
+        return None
+    done = min(run.step * run.batch_size, len(run.records))
+    return Epoch(
+        epoch=run.number,
+        loss=run.mean_loss(),
+        validation_loss=None,
+        learning_rate=run.learning_rate(run.step - 1),
+        seconds=run.seconds,
+        records_per_second=done / run.seconds if run.seconds else 0.0,
+        threads=run.pace.mostly_used,
+        shards=run.n_shards,
+        is_complete=False,
+    )
+
+
 def restore(run: Run, state: State) -> None:
-    """Continue a run from the state of a checkpoint, with batches split as before."""
+    """Continue a run from the state of a checkpoint, with batches as before, whatever processes share them now."""
     values = state.values
+    run.divide(values.get("batch_size", run.settings.batch_size))  # older runs have one process
     run.cut(values.get("shards", 1))  # older runs have whole batches
     run.whole.load_state_dict(state.group("weights"))
     unpack_optimiser(run.stepper, state)
     run.losses.copy_(state.tensors["losses"])
-    if "squared_errors" in state.tensors:  # older runs did not measure them
+    if "squared_errors" in state.tensors and run.together.is_first:  # older runs did not measure them
         run.errors.restore(state.tensors["squared_errors"])
     run.averages.restore(state.group("average"), values.get("averaged_steps", 0))
     if run.opponent is not None:
@@ -64,3 +88,22 @@ def restore(run: Run, state: State) -> None:
     loss = float("inf") if values["best_loss"] is None else values["best_loss"]
     run.best = Best(loss, state.group("best"), values["epochs_since_best"])
     run.is_stopped = values.get("is_stopped", False)
+
+
+def reseed_for_step(noises: Sequence[Generator], of_epoch: int, step: int, rank: int) -> None:
+    """Seed the generators of a process for a step, so that checkpoints need the state of none.
+
+    Parameters
+    ----------
+    noises : sequence of Generator
+        One for each shard.
+    of_epoch : int
+        Seed of the noise of the epoch.
+    step : int
+        Number of the step in the epoch.
+    rank : int
+        Number of the process.
+    """
+    for shard, noise in enumerate(noises):
+        drawn_from = generator(of_epoch, Stream.PROCESS_NOISE, step, rank, shard, device=noise.device)
+        noise.set_state(drawn_from.get_state())

@@ -6,13 +6,14 @@ Every shard has its own noise, so that the sum is the same to the bit for any nu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Generator, Tensor, nn
 
 from narrows.likelihoods.squares import Squares
+from narrows.numerics.processes import Processes
 from narrows.training.learner import Learner
 from narrows.training.records import RecordSource
 from narrows.training.squared_errors import SquaredErrors, squares_of
@@ -43,11 +44,14 @@ class Shards:
         The records of the batches.
     workers : Workers
         The threads that compute the shards.
+    processes : Processes
+        The processes that share batches; shards are those of this process's part.
     """
 
     learner: Learner
     records: RecordSource
     workers: Workers
+    processes: Processes = field(default_factory=Processes)
 
     @cached_property
     def _weights(self) -> list[nn.Parameter]:
@@ -57,6 +61,8 @@ class Shards:
         self, indices: Tensor, noises: Sequence[Generator], n_workers: int, errors: SquaredErrors | None = None
     ) -> Tensor:
         """Set the ``grad`` of all weights to the gradient of the mean loss of a batch, and return that loss.
+
+        If processes share the batch, this is the part of the mean that this process's records have.
 
         Parameters
         ----------
@@ -86,7 +92,8 @@ class Shards:
             statistic = None if loss.statistic is None else loss.statistic.detach()
             return _Shard(mean.detach(), laid_out, statistic, None if errors is None else squares_of(loss))
 
-        parts = zip(indices.tensor_split(min(len(noises), n)), noises, strict=False)
+        mine = self.processes.part(indices)
+        parts = zip(mine.tensor_split(min(len(noises), len(mine))), noises, strict=False)
         first, *others = self.workers.map(shard_of, parts, n_workers)
         loss, gradient = first.loss, _apart(first.gradient)
         for other in others:
@@ -99,7 +106,7 @@ class Shards:
                 errors.add(shard.squares)
         statistics = [shard.statistic for shard in (first, *others) if shard.statistic is not None]
         if statistics:
-            self.learner.adapt(torch.cat(statistics))
+            self.learner.adapt(self.processes.together(torch.cat(statistics)))
         return loss
 
 

@@ -15,18 +15,21 @@ from narrows.training.learner import Learner
 __all__ = ["steps_of_an_epoch"]
 
 
-def steps_of_an_epoch(learner: Learner, records: Any, batch_size: int) -> int:
+def steps_of_an_epoch(learner: Learner, records: Any, batch_size: int, n_processes: int = 1) -> int:
     """Return the number of batches of an epoch; the last one has all records that remain.
 
-    A last batch of one record is added to the batch before if the learner cannot be trained on a single record.
+    A last batch of one record is added to the batch before if the learner cannot be trained on a single record. If
+    several processes share batches, the same is done with a last batch of less than two records for each.
 
     Raises
     ------
     InvalidParameterError
-        If it cannot, and there is only one record, or one in each batch.
+        If it cannot, and there is only one record, or one in each batch; or less than two for each process.
     """
     n = len(records)
     n_steps = -(-n // batch_size)
+    if n_processes > 1:
+        return _steps_of_processes(n, batch_size, n_processes)
     if n - (n_steps - 1) * batch_size > 1 or not _normalises(learner) or _trains_on_one(learner, records):
         return n_steps
     if n_steps == n:
@@ -38,6 +41,18 @@ def steps_of_an_epoch(learner: Learner, records: Any, batch_size: int) -> int:
             f"{advice}, or leave out batch normalisation."
         )
     return n_steps - 1
+
+
+def _steps_of_processes(n: int, batch_size: int, n_processes: int) -> int:
+    """Return the number of batches of an epoch, each with at least two records for each process."""
+    least = 2 * n_processes
+    if min(n, batch_size) < least:
+        raise InvalidParameterError(
+            f"{n_processes} processes need batches of at least {least} records. Got {n} training records and "
+            f"batches of {batch_size}. Start fewer processes."
+        )
+    n_steps = -(-n // batch_size)
+    return n_steps if n - (n_steps - 1) * batch_size >= least else n_steps - 1
 
 
 def _normalises(learner: Learner) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from narrows.likelihoods.squares import Squares
 from narrows.numerics.floats import has_float64, wide
+from narrows.numerics.processes import Processes
 
 __all__ = ["EVERY", "SquaredErrors", "squares_of"]
 
@@ -48,6 +49,14 @@ class SquaredErrors:
             total, n_values = squares
             self.total = wide(total) if self.total is None else self.total + total
             self.n_values = self.n_values + n_values
+
+    def over(self, processes: Processes) -> SquaredErrors:
+        """Return the errors of all processes."""
+        if processes.n == 1:
+            return self
+        of_all = SquaredErrors(self.device)
+        of_all.restore(processes.sum(self.to_tensor()))
+        return of_all
 
     def mean(self) -> float | None:
         """Return the mean; None if nothing was measured, or it is not finite."""

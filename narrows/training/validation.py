@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from narrows.likelihoods.squares import Squares
 from narrows.numerics.batches import batch_size
 from narrows.numerics.floats import wide
+from narrows.numerics.processes import Processes
 from narrows.training.learner import Learner, learner_in_eval_mode
 from narrows.training.progress import Epoch
 from narrows.training.records import RecordSource
@@ -35,9 +37,15 @@ def mean_loss(learner: Learner, records: RecordSource, workers: Workers) -> floa
     return mean_loss_and_mse(learner, records, workers)[0]
 
 
-def mean_loss_and_mse(learner: Learner, records: RecordSource, workers: Workers) -> tuple[float, float | None]:
-    """Return `mean_loss`, and the mean squared error of a value; None for learners that reconstruct nothing."""
-    size, weights = batch_size(learner.shape, _BATCH), records.weights_of()
+def mean_loss_and_mse(
+    learner: Learner, records: RecordSource, workers: Workers, processes: Processes | None = None
+) -> tuple[float, float | None]:
+    """Return `mean_loss`, and the mean squared error of a value; None for learners that reconstruct nothing.
+
+    Several processes share the batches.
+    """
+    processes = processes or Processes()
+    size, weights = min(batch_size(learner.shape, _BATCH), -(-len(records) // processes.n)), records.weights_of()
     starts = range(0, len(records), size)
     of_batches = [None] * len(starts) if weights is None else [weights[at : at + size] for at in starts]
 
@@ -47,12 +55,14 @@ def mean_loss_and_mse(learner: Learner, records: RecordSource, workers: Workers)
             return weighted(wide(loss.total), batch[1]).sum(), squares_of(loss)
 
     with learner_in_eval_mode(learner):
-        measured = workers.map(of_batch, zip(records.batches(size), of_batches, strict=True))
+        batches = zip(records.batches(size), of_batches, strict=True)
+        measured = workers.map(of_batch, islice(batches, processes.rank, None, processes.n))
     errors = SquaredErrors(records.device)
     for _, squares in measured:
         errors.add(squares)
     counts = len(records) if weights is None else float(wide(weights).sum())
-    return float(torch.stack([loss for loss, _ in measured]).sum()) / counts, errors.mean()
+    losses = [loss for loss, _ in measured] or [wide(torch.zeros((), device=records.device))]
+    return float(processes.sum(torch.stack(losses).sum())) / counts, errors.over(processes).mean()
 
 
 @dataclass

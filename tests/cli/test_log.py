@@ -11,7 +11,17 @@ from PIL import Image
 import narrows as package
 from narrows.cli import main
 
-VERBS = {name: main.get_command(None, name) for name in main.list_commands(None)}
+
+def verbs(group, before=""):
+    """Return the verbs of a group by their names, those of groups in it too."""
+    found = {}
+    for name in group.list_commands(None):
+        verb = group.get_command(None, name)
+        found |= verbs(verb, f"{before}{name} ") if hasattr(verb, "list_commands") else {f"{before}{name}": verb}
+    return found
+
+
+VERBS = verbs(main)
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d  (start|note|warning|epoch|result|error|end) +\S.*")
 
 

@@ -65,8 +65,8 @@ class Look(Callback):
 
         step = loop.Run._train_step
 
-        def noted(run, indices):
-            step(run, indices)
+        def noted(run, indices, **stops):
+            step(run, indices, **stops)
             self.devices |= {weight.device.type for weight in run.learner.parameters()}
 
         monkeypatch.setattr(loop.Run, "_train_step", noted)

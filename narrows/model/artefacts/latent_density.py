@@ -31,8 +31,8 @@ __all__ = ["LatentDensity"]
 _RECORDS, _VALUES = 10_000, 2**23  # largest sample: number of records, and number of values in their codes
 _LONGEST = 64  # largest latent dimension with full covariances
 _PRINCIPAL = 32  # principal components of longer codes: with more, samples of images are noisier
-_COMPONENTS = (2, 6, 20)
-_RECORDS_A_COMPONENT = 8  # smallest number of records for each component, in units of the length of a code
+_COMPONENTS = (2, 6, 20, 60)
+_RECORDS_A_COMPONENT = 5  # smallest number of records for each component, in units of the length of a code
 _HELD_OUT = 0.2
 _STEPS = 15  # of expectation-maximisation
 _LEAST_VARIANCE = 1e-6  # in units of the variance of each number
@@ -247,9 +247,8 @@ def _mixture(
             warnings.simplefilter("ignore", ConvergenceWarning)  # a few steps are enough
             mixture.fit(seen)
         nats = -float(mixture.score(held_out))
-        if not nats < best_nats:
-            break
-        best, best_nats = (mixture.weights_, mixture.means_, mixture.covariances_), nats
+        if nats < best_nats:
+            best, best_nats = (mixture.weights_, mixture.means_, mixture.covariances_), nats
     return best
 
 
