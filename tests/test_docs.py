@@ -167,7 +167,7 @@ def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: py
     lines = re.findall(r"^    (narrows .*)$", text, flags=re.MULTILINE)
     assert len(lines) >= 20
     for line in lines:
-        fewer = line.replace("--latent 1568", "--latent 15")
+        fewer = line.replace("--latent 1568", "--latent 15").replace("--n-labels 1000", "--n-labels 10")
         result = CliRunner().invoke(main, [*quick(fewer), *(["--force"] if " -o " in line else [])])
         assert result.exit_code == 0, f"{line}\n{result.output}"
 
