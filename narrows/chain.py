@@ -203,7 +203,8 @@ class Chain(nn.Module):
         x = torch.cat([self.prepare(batch) for batch in some])
         if self.likelihood.columns is not None:
             self.encoder.set_levels(self.likelihood.fit_columns(x))
-            return self.decoder.init_output_bias(self.likelihood.marginals(x))
+            self.decoder.init_output_bias(self.likelihood.marginals(x))
+            return
         places = None if self.missing is None else torch.cat([self.missing.places(batch) for batch in some])
         self.start_at_components(x, places, weights)
 
