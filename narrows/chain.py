@@ -206,7 +206,7 @@ class Chain(nn.Module):
             self.decoder.init_output_bias(self.likelihood.marginals(x))
             return
         places = None if self.missing is None else torch.cat([self.missing.places(batch) for batch in some])
-        self.start_at_components(x, places, weights)
+        return self.start_at_components(x, places, weights)
 
     @torch.no_grad()
     def start_at_components(self, records: Tensor, missing: Tensor | None, weights: Tensor | None) -> None:

@@ -350,7 +350,7 @@ def test_columns_are_left_out_and_typed_in_training(narrows_call, tmp_path):
     trained = narrows.load(path)
     assert [one.kind for one in trained.model_.schema.fields] == ["category", "decimal", "boolean", "date", "category"]
     assert not trained.model_.schema.texts
-    assert "200 cells" not in narrows_call("evaluate", tmp_path / "t.csv", "-m", path, "--columns", "id:skip")
+    assert "200 cells" not in narrows_call("evaluate", tmp_path / "t.csv", "-m", path, *how)
     with pytest.raises(DataError, match=r"additional: 'id'.*--columns NAME:skip"):
         trained.transform(tmp_path / "t.csv")
     assert narrows.data.open(tmp_path / "t.parquet", columns="id:skip,country:skip").columns[0] == "price"
