@@ -204,7 +204,7 @@ class Chain(nn.Module):
         if self.likelihood.columns is not None:
             self.encoder.set_levels(self.likelihood.fit_columns(x))
             self.decoder.init_output_bias(self.likelihood.marginals(x))
-            return
+            return None
         places = None if self.missing is None else torch.cat([self.missing.places(batch) for batch in some])
         return self.start_at_components(x, places, weights)
 

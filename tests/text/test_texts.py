@@ -103,7 +103,7 @@ def test_a_column_of_a_csv_file_is_text(tmp_path):
     assert list(source.text.texts) == [b"emma", b'a, "b"', b""]
     with pytest.raises(UnknownNameError, match="nome"):
         narrows.data.open(path, column="nome")
-    with pytest.raises(InvalidParameterError, match="is for series"):
+    with pytest.raises(InvalidParameterError, match="is not for texts"):
         narrows.data.open(path, column="name", time="id")
     with pytest.raises(InvalidParameterError, match="--column"):
         narrows.data.open(path, length=5)
