@@ -16,6 +16,7 @@ from narrows.records import schema_of
 
 CHOOSE = [name for name in RECIPES if narrows.recipe(name).real_values == "standardise"]
 OF_IMAGES = ["cvae", "conv-denoising", "few-labels"]
+LIKE_OTHERS = {"beta-vae", "simple", "wae"}  # vae, dense and adversarial, but for one option
 QUICK = {"training__batch_size": 20, "training__optimiser": "adam", "training__optimiser__learning_rate": 4e-3}
 SMALLER = {  # wide networks with many epochs
     **{
@@ -72,7 +73,14 @@ def test_a_map_of_a_table_compares_standardised_columns(table):
     assert (parts.preprocessing, parts.likelihood.name) == ((Standardise(),), "normal")
 
 
-@pytest.mark.parametrize("name", [name for name in CHOOSE if name not in [*OF_IMAGES, "map"]])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in LIKE_OTHERS else name
+        for name in CHOOSE
+        if name not in [*OF_IMAGES, "map"]
+    ],
+)
 def test_recipes_train_on_a_table_of_mixed_units(name, table):
     x, y = table
     settings = {"training__epochs": 12, "artefacts": ("density",), **QUICK, **SMALLER.get(name, {})}

@@ -20,7 +20,7 @@ CALLS = {
     "outliers": "series.npy -o out.csv",
     "map": "digits:test -m {model} -o out.png",
     "probe": "digits:test -m {model} -o out.png",
-    "classify": "train digits:train -o out.safetensors --limit 100 --epochs 1",
+    "classify": "train digits:train -o out.safetensors --limit 20 --epochs 1 --recipe dense",
     "generate": "-m {model} -n 2 -o out.png",
     "compress": "digits:test -m {model} -o out.narrows",
     "plan": "digits:test -m {model} -o out.json",
