@@ -68,11 +68,11 @@ DRAWN = (
     ("samples-vae", "mnist", "vae", "-n 60"),
     ("samples-labels", "mnist", "conditional-vae", "-n 60"),
     ("samples-vq", "mnist", "vq-vae", "-n 60"),
-    ("samples-adversarial", "mnist", "adversarial", "-n 60 --from density"),
-    ("samples-vae-gan", "mnist", "vae-gan", "-n 60 --from density"),
+    ("samples-adversarial", "mnist", "adversarial", "-n 60"),
+    ("samples-vae-gan", "mnist", "vae-gan", "-n 60"),
     ("samples-clothes-density", "fashion-mnist", "auto", "-n 60"),
-    ("samples-clothes-adversarial", "fashion-mnist", "adversarial", "-n 60 --from density"),
-    ("samples-clothes-vae-gan", "fashion-mnist", "vae-gan", "-n 60 --from density"),
+    ("samples-clothes-adversarial", "fashion-mnist", "adversarial", "-n 60"),
+    ("samples-clothes-vae-gan", "fashion-mnist", "vae-gan", "-n 60"),
 )
 
 

@@ -174,3 +174,16 @@ def test_a_density_of_other_codes_is_refused(rng, tmp_path):
     model.save(tmp_path / "model")
     with pytest.raises(ModelFileError, match=r"must have the latent dimension 3\. Got 4"):
         narrows.load(tmp_path / "model")
+
+
+def test_models_with_an_adversary_draw_from_it_unless_it_was_not_measured(rng):
+    x = rng.normal(size=(40, 6))
+
+    def drawn(artefacts, source="auto"):
+        settings = {"network": "dense", "training__epochs": 2, "training__batch_size": 20, "artefacts": artefacts}
+        model = narrows.Autoencoder(2, adversary="codes", training=narrows.Training(), random_state=0)
+        return model.set_params(**settings).fit(x).sample(5, source=source, random_state=1)
+
+    assert np.array_equal(drawn(("density",)), drawn(("density",), "density"))
+    assert np.array_equal(drawn(()), drawn((), "prior"))
+    assert not np.array_equal(drawn(()), drawn(("density",)))

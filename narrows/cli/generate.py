@@ -80,7 +80,7 @@ class _Generated:
     "--from",
     "source",
     type=click.Choice(["prior", "density"]),
-    help="Distribution of the codes of samples.  [default: the prior if the model has one]",
+    help="Distribution of the codes of samples.  [default: the prior if the model has one and no adversary]",
 )
 @click.option("--seed", type=int, metavar="N", default=0, help="Seed of the samples.  [default: 0]")
 @click.option(
@@ -221,10 +221,10 @@ def _says(text: str, label: Any) -> bool:
 
 
 def _samples(model: Autoencoder, n: int, y: Any, source: str, seed: int) -> _Generated:
+    from narrows.model.sampling import source_of
 
     records = model.sample(n, y, source=source, random_state=seed, dtype=model.model_.written_dtype)
-    drawn_from = source if source != "auto" else "prior" if model.has_prior_ else "density"
-    return _Generated(records, said={"from": drawn_from, "seed": seed})
+    return _Generated(records, said={"from": source_of(model.model_, source), "seed": seed})
 
 
 def _between(model: Autoencoder, pairs: tuple[tuple[str, str], ...], n: int, y: Any, *, quiet: bool) -> _Generated:

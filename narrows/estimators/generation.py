@@ -47,9 +47,10 @@ class Generation(LearnedAttributes):
         """Return n new records (n, *shape), in the units of the training data; texts as a list of `str`.
 
         Codes are drawn and decoded. They come from the prior N(0, I) where training drew the codes towards it
-        (variational models, and those with the penalty ``mmd``), otherwise from `latent_density_`. For each text eight
-        codes are drawn, and the text that the model finds likeliest is kept. Rows of a table need no codes: their cells
-        are drawn column by column, each given those before, and returned as a data frame; see `docs/tables.md`.
+        (variational models, and those with the penalty ``mmd``), otherwise, and for models with an adversary, from
+        `latent_density_`. For each text eight codes are drawn, and the text that the model finds likeliest is kept.
+        Rows of a table need no codes: their cells are drawn column by column, each given those before, and returned as
+        a data frame; see `docs/tables.md`.
 
         Parameters
         ----------

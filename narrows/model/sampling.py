@@ -23,6 +23,7 @@ __all__ = [
     "records_of",
     "sample_codes",
     "sample_records",
+    "source_of",
 ]
 
 DRAWN_FOR_A_TEXT = 8
@@ -36,6 +37,18 @@ def has_prior(model: FittedModel) -> bool:
     if model.chain.bottleneck.normal_prior or any(penalty.normal_prior for penalty in penalties):
         return True
     return adversary is not None and adversary.normal_prior
+
+
+def source_of(model: FittedModel, source: str) -> str:
+    """Return "prior" or "density", which ``source="auto"`` chooses.
+
+    An adversary brings codes to the prior only roughly. The density of the codes, if it was measured, makes records
+    that are nearer to the data (docs/generative.md).
+    """
+    if source != "auto":
+        return source
+    is_rough = model.chain.parts.adversary is not None and model.has(LatentDensity.name)
+    return "prior" if has_prior(model) and not is_rough else "density"
 
 
 def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArray[Any]:
@@ -59,7 +72,7 @@ def sample_codes(model: FittedModel, n: int, *, source: str, seed: int) -> NDArr
             "source='prior' needs a model that was trained with a prior: with the bottleneck 'gaussian', the penalty "
             "'mmd' or the adversary 'codes'. Set source='density' or source='auto' for this model."
         )
-    if source == "density" or not has_prior(model):
+    if source_of(model, source) == "density":
         return possible_codes(model, model.current(LatentDensity).sample(n, numbers))
     return possible_codes(model, numbers.standard_normal((n, model.n_latent)))
 
