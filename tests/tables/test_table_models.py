@@ -350,9 +350,14 @@ def test_columns_are_left_out_and_typed_in_training(narrows_call, tmp_path):
     trained = narrows.load(path)
     assert [one.kind for one in trained.model_.schema.fields] == ["category", "decimal", "boolean", "date", "category"]
     assert not trained.model_.schema.texts
-    assert "200 cells" not in narrows_call("evaluate", tmp_path / "t.csv", "-m", path, *how)
-    with pytest.raises(DataError, match=r"additional: 'id'.*--columns NAME:skip"):
-        trained.transform(tmp_path / "t.csv")
+    same = trained.transform(narrows.data.open(tmp_path / "t.csv", columns="id:skip,sold:category"))
+    for columns in (None, "id:skip"):  # the model knows both
+        source = narrows.data.open(tmp_path / "t.csv", columns=columns)
+        np.testing.assert_array_equal(trained.transform(source), same)
+    assert "bits from others" in narrows_call("evaluate", tmp_path / "t.csv", "-m", path, "--columns", "id:skip")
+    given.assign(key=given["id"]).to_csv(tmp_path / "more.csv", index=False)
+    with pytest.raises(DataError, match=r"additional: 'key'.*--columns NAME:skip"):
+        trained.transform(tmp_path / "more.csv")
     assert narrows.data.open(tmp_path / "t.parquet", columns="id:skip,country:skip").columns[0] == "price"
     with pytest.raises(InvalidParameterError, match=r"'window'.*is for series"):
         narrows.data.open(tmp_path / "t.csv", columns="id:skip", window=4)

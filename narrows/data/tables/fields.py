@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.tables.csv_table import CsvSource, read_table
+from narrows.data.tables.csv_table import CsvSource
 from narrows.data.tables.typed import Typed, TypedTable, typed_table
 from narrows.errors import DataError, DataWarning, warn
 from narrows.records.fields import CATEGORIES, NUMBERS, Field
@@ -69,8 +69,20 @@ def _grid(column: Typed) -> tuple[float, float]:
     return low / 10.0**column.digits, step / 10.0**column.digits
 
 
-def table_for(table: TypedTable, fields: Sequence[Field], texts: Sequence[Field], source: str) -> TypedTable:
+def table_for(
+    table: TypedTable, fields: Sequence[Field], texts: Sequence[Field], skipped: Sequence[str], source: str
+) -> TypedTable:
     """Return a table with the columns that a model learned, by their names, in their order and of their kinds.
+
+    Parameters
+    ----------
+    table : TypedTable
+    fields, texts : sequence of Field
+        The columns that the model learned.
+    skipped : sequence of str
+        The names of columns that its training left out, and that are left out here.
+    source : str
+        The name of the data in messages.
 
     Raises
     ------
@@ -79,7 +91,7 @@ def table_for(table: TypedTable, fields: Sequence[Field], texts: Sequence[Field]
     """
     known = [one.name for one in (*fields, *texts)]
     lacking = [one.name for one in fields if one.name not in table.names]
-    more = [name for name in table.names if name not in known]
+    more = [name for name in table.names if name not in known and name not in skipped]
     if lacking or more:
         words = [
             f"{word}: {', '.join(map(repr, names[:_SHOWN]))}{' …' if len(names) > _SHOWN else ''}"
@@ -94,8 +106,7 @@ def table_for(table: TypedTable, fields: Sequence[Field], texts: Sequence[Field]
     kinds = {one.name: one.kind for one in (*fields, *texts) if one.name in table.names}
     other = {name: kind for name, kind in kinds.items() if not _alike(kind, table.column(name).kind)}
     if other and isinstance(table.source, CsvSource):
-        again = read_table(table.source.data, source, table.source.form.dialect, other)
-        table = typed_table(again)
+        table = typed_table(table.source.read_again(other))
     return replace(table, columns=tuple(table.column(one) for one in known if one in table.names))
 
 
