@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import narrows
+from narrows.data.tables.sources import rows_for
 from narrows.errors import DataError, DataWarning, InvalidParameterError, UnknownNameError
 from narrows.likelihoods import Columns
 from narrows.model.columns import sample_rows
@@ -117,6 +118,23 @@ def test_columns_match_by_name(model):
     np.testing.assert_array_equal(model.transform(mixed), model.transform(given))
     with pytest.raises(DataError, match=r"missing: 'price'; additional: 'cost'.*order may differ"):
         model.transform(given.rename(columns={"price": "cost"}))
+
+
+def test_dates_are_the_same_in_files_of_text_parquet_files_and_frames(tmp_path):
+    days = pd.date_range("1965-03-01", periods=12)
+    given = pd.DataFrame({"c": ["a", "b", "b"] * 4, "since": days})
+    noon = given.assign(since=days + pd.Timedelta("12h"))
+    given.to_csv(tmp_path / "t.csv", index=False)
+    given.to_parquet(tmp_path / "t.parquet")
+    opened = [narrows.data.open(one) for one in (tmp_path / "t.csv", tmp_path / "t.parquet", given)]
+    opened += [narrows.data.open(given.assign(since=since)) for since in (days.date, days.astype(str))]
+    dates, _, seconds = (one.table.fields for one in opened[:3])
+    assert [dates[1].kind, seconds[1].kind] == ["date", "datetime"]
+    since_1970 = (days - pd.Timestamp(0)).days.to_numpy()
+    for source in [*opened, narrows.data.open(noon)]:
+        np.testing.assert_array_equal(rows_for(source, dates, ()).values[:, 1], since_1970)
+    for source in opened[:4]:
+        np.testing.assert_array_equal(rows_for(source, seconds, ()).values[:, 1], since_1970 * 86_400)
 
 
 def test_cells_that_the_model_does_not_know_are_counted_and_missing(model, tmp_path):

@@ -10,7 +10,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from narrows.data.tables.cells import Cells
 from narrows.data.tables.csv_table import CsvSource
+from narrows.data.tables.moments import USUAL_PATTERNS, MomentRule
 from narrows.data.tables.typed import Typed, TypedTable, typed_table
 from narrows.errors import DataError, DataWarning, warn
 from narrows.records.fields import CATEGORIES, NUMBERS, Field
@@ -21,6 +23,8 @@ MOST_CATEGORIES = 1024
 """The largest number of categories of a field: the most frequent. Others count as missing."""
 
 _PLAIN = ("integer", "decimal", "float")
+_DATES = ("date", "datetime")
+_DAY = 86_400.0
 _SHOWN = 5
 _FREQUENT, _LEAST_TIMES, _MOST_FREQUENT = 0.01, 5, 32  # share and number of cells with a frequent number
 _STEPPED = 1 << 50  # numbers up to which floats have a step
@@ -112,7 +116,7 @@ def table_for(
 
 def _alike(wanted: str, found: str) -> bool:
     """Return whether a column of one kind is read as one of another kind is."""
-    return wanted == found or (wanted in _PLAIN and found in _PLAIN)
+    return wanted == found or any(wanted in kinds and found in kinds for kinds in (_PLAIN, _DATES))
 
 
 def values_of(
@@ -157,14 +161,30 @@ def _encoded(field: Field, column: Typed) -> tuple[npt.NDArray[np.float64], int]
     """Return the cells of a column as values of a field, and how many of them it does not know."""
     if field.kind in NUMBERS:
         if column.numbers is not None:
-            return column.numbers, column.n_wrong
+            return _in_units(field, column), column.n_wrong
         words = column.words or []
-        read = np.array([_number(word) for word in words])
+        is_moment = field.kind in USUAL_PATTERNS
+        read = _moments(field, words) if is_moment else np.array([_number(word) for word in words])
         return read, int(np.isnan(read).sum()) - column.n_missing
     numbers = {word: float(i) for i, word in enumerate(field.categories)}
     words = column.words if column.words is not None else _as_words(column)
     coded = np.array([np.nan if word is None else numbers.get(word, np.nan) for word in words])
     return coded, int(np.isnan(coded).sum()) - column.n_missing
+
+
+def _in_units(field: Field, column: Typed) -> npt.NDArray[np.float64]:
+    """Return the numbers of a column in the units of a field: dates are in days, dates with times in seconds."""
+    assert column.numbers is not None, "the column has numbers"
+    if (field.kind, column.kind) == ("date", "datetime"):
+        return np.floor(column.numbers / _DAY)
+    return column.numbers * _DAY if (field.kind, column.kind) == ("datetime", "date") else column.numbers
+
+
+def _moments(field: Field, words: Sequence[str | None]) -> npt.NDArray[np.float64]:
+    """Return the dates or times that texts have, written as the field writes them; NaN for others."""
+    rule = MomentRule(kind=field.kind, pattern=field.written or USUAL_PATTERNS[field.kind])
+    whole, wrong = rule.whole(Cells.of([(word or "").encode() for word in words]))
+    return np.where(wrong, np.nan, whole / (1.0 if field.kind == "date" else rule.units))
 
 
 def _number(word: str | None) -> float:
