@@ -26,6 +26,8 @@ __all__ = ["Fields", "rows_in", "rows_like", "take_rows"]
 Fields = tuple[tuple[Field, ...], tuple[Field, ...], tuple[str, ...]]
 """The columns of the training table that are values of records, those of texts, and the names of those left out."""
 
+_LABELS = " If one has the labels, name it: --label-column NAME."
+
 
 def rows_in(estimator: RecordsEstimator, data: Any, *, reset: bool) -> Source | None:
     """Return data as rows of a table for an estimator; None if it takes other records.
@@ -45,7 +47,8 @@ def rows_in(estimator: RecordsEstimator, data: Any, *, reset: bool) -> Source | 
         fields = estimator._fields
         if fields is None:
             return None
-        return rows_for(narrows.data.open(data, record="columns" if is_frame(data) else None), *fields)
+        source = narrows.data.open(data, record="columns" if is_frame(data) else None)
+        return rows_for(source, *fields, advice=_LABELS if estimator.kind == "classifier" else "")
     estimator._fields = None
     asked = getattr(estimator, "record", None)
     if asked == "columns":

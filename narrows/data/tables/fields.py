@@ -74,7 +74,13 @@ def _grid(column: Typed) -> tuple[float, float]:
 
 
 def table_for(
-    table: TypedTable, fields: Sequence[Field], texts: Sequence[Field], skipped: Sequence[str], source: str
+    table: TypedTable,
+    fields: Sequence[Field],
+    texts: Sequence[Field],
+    skipped: Sequence[str],
+    source: str,
+    *,
+    advice: str = "",
 ) -> TypedTable:
     """Return a table with the columns that a model learned, by their names, in their order and of their kinds.
 
@@ -87,6 +93,8 @@ def table_for(
         The names of columns that its training left out, and that are left out here.
     source : str
         The name of the data in messages.
+    advice : str
+        What else to do with additional columns.
 
     Raises
     ------
@@ -105,7 +113,7 @@ def table_for(
         raise DataError(
             f"The columns of {source} are not those that the model learned from ({'; '.join(words)}). Their order may "
             "differ. Give data with the same columns; leave additional ones out by columns='NAME:skip' "
-            "(--columns NAME:skip)."
+            f"(--columns NAME:skip).{advice if more else ''}"
         )
     kinds = {one.name: one.kind for one in (*fields, *texts) if one.name in table.names}
     other = {name: kind for name, kind in kinds.items() if not _alike(kind, table.column(name).kind)}

@@ -70,13 +70,15 @@ def table_of_array(values: npt.NDArray[Any], names: Sequence[str] | None = None)
     return replace(table, fields=tuple(fields))
 
 
-def rows_for(source: Source, fields: Sequence[Field], texts: Sequence[Field], skipped: Sequence[str] = ()) -> Source:
+def rows_for(
+    source: Source, fields: Sequence[Field], texts: Sequence[Field], skipped: Sequence[str] = (), *, advice: str = ""
+) -> Source:
     """Return data as rows of the columns that a model learned.
 
     Parameters
     ----------
     source : Source
-    fields, texts, skipped
+    fields, texts, skipped, advice
         As for `narrows.data.tables.fields.table_for`.
 
     Raises
@@ -99,7 +101,7 @@ def rows_for(source: Source, fields: Sequence[Field], texts: Sequence[Field], sk
         table = table_of_array(source.values, names)
     if table.fields == tuple(fields) and source.record == "columns":
         return source
-    table = table_for(table, fields, texts, skipped, source.name)
+    table = table_for(table, fields, texts, skipped, source.name, advice=advice)
     values = values_of(table, fields, source.name, is_new=True)
     kept = replace(table, fields=tuple(fields), texts=tuple(texts), skipped=tuple(skipped))
     names = tuple(one.name for one in fields)
