@@ -66,7 +66,7 @@ def _whole(labels: NDArray[Any], *, may_miss: bool) -> NDArray[Any]:
     if labels.dtype.kind != "f":
         return labels
     missing = np.isnan(labels)
-    known = labels[~missing]
+    known: NDArray[Any] = labels[~missing]
     if (missing.any() and not may_miss) or not len(known) or np.abs(known).max() > _EXACT or (known % 1 != 0).any():
         return labels
     if not missing.any():
