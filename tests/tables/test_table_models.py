@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(folder):
-    made = narrows.recipe("table", training__epochs=40, random_state=0)
+    made = narrows.recipe("table", training__epochs=25, network="dense", network__widths=(128, 128), random_state=0)
     made.fit(folder / "train.csv")
     made.save(folder / "m.safetensors")
     return narrows.load(folder / "m.safetensors")
@@ -97,7 +97,9 @@ def test_missing_cells_count_neither_as_values_nor_in_the_loss(model, folder):
     values = model.records_of(folder / "test.csv").values
     nats = value_costs(model.chain_, values)
     assert not nats[np.isnan(values)].any()
-    assert (nats[~np.isnan(values)] > 0).mean() > 0.98  # some are certain
+    assert (nats >= 0).all()  # a category or a frequent number may be certain, one of many numbers is not
+    names = [one.name for one in model.model_.schema.fields]
+    assert (nats[:, [names.index(one) for one in ("price", "since")]] > 0).all()
 
 
 def test_a_frame_comes_back_as_one_with_its_types(model):
