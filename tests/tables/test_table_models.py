@@ -291,7 +291,7 @@ def test_pictures_show_cells_and_mark_those_that_differ(model, folder, narrows_c
     differ = (restored.drop(columns="id") != given.drop(columns="id")) & given.drop(columns="id").notna()
     assert marked >= int(differ.to_numpy().sum())
     path, test = folder / "m.safetensors", folder / "test.csv"
-    narrows_call("picture", test, "-m", path, "-o", tmp_path / "report.html")
+    narrows_call("picture", test, "-m", path, "-o", tmp_path / "report.html", "--limit", 40)
     assert "own bits" in (tmp_path / "report.html").read_text()
     narrows_call("index", test, "-m", path, "-o", tmp_path / "i.narrows-index")
     narrows_call(
