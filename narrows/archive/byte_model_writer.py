@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +15,7 @@ from narrows.archive.description import inspect
 from narrows.archive.layout import GROUP_RECORDS
 from narrows.archive.layouts import TextLayout
 from narrows.archive.metadata import BYTE_MODEL, MODEL_FILE, Metadata
-from narrows.archive.models import short
+from narrows.archive.models import short_of_file
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary, ways_of
 from narrows.archive.text_writer import with_long_records
 from narrows.archive.texts import ArchivedTexts, text_chunk_records
@@ -106,7 +105,7 @@ def compress_with_bytes(
         "record": "text",
         "max_error": 0.0,
         BYTE_MODEL: group,
-        MODEL_FILE: short(hashlib.sha256(codec.blob).hexdigest()),
+        MODEL_FILE: short_of_file(codec),
         TextLayout.entry: texts.layout(source.shape).to_json(),
     }
     how: dict[str, Any] = {"embed_model": bool(embed_model), "append": before is not None}

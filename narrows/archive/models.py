@@ -28,12 +28,28 @@ from narrows.errors import (
     WrongModelError,
 )
 
-__all__ = ["codec_of", "find_codec", "held_by", "needed_by", "parted_as", "parts_of", "read_model", "short"]
+__all__ = [
+    "codec_of",
+    "find_codec",
+    "held_by",
+    "needed_by",
+    "parted_as",
+    "parts_of",
+    "read_model",
+    "short",
+    "short_of_file",
+]
 
 
 def short(digest: str) -> str:
     """Return the first 12 digits of a model's hash, for messages."""
     return digest[:12]
+
+
+def short_of_file(codec: Codec) -> str:
+    """Return the first 12 digits of the hash by which archives name the model file of a codec, for messages."""
+    is_of_bytes = isinstance(codec, PartedCodec) and codec.is_of_bytes  # its digest is that of its parts
+    return short(hashlib.sha256(codec.blob).hexdigest() if is_of_bytes else codec.digest)
 
 
 def find_codec(
@@ -84,7 +100,7 @@ def find_codec(
             )
             raise WrongModelError(
                 f"{source.path} was written with the model {metadata.model_file}. "
-                f"The model given is {short(given.digest)}.{hint}"
+                f"The model given is {short_of_file(given)}.{hint}"
             )
     elif metadata.parts is not None:
         return _parted(source, metadata, offsets, needed)

@@ -28,7 +28,7 @@ from narrows.archive.labels import Label
 from narrows.archive.layout import MAX_MODEL_BYTES, MAX_RECORDS, pack_header
 from narrows.archive.layout_choice import layout_of
 from narrows.archive.layouts import Layout
-from narrows.archive.metadata import Metadata
+from narrows.archive.metadata import MODEL_FILE, Metadata
 from narrows.archive.models import short
 from narrows.archive.new_metadata import new_metadata
 from narrows.archive.packing import pack_file
@@ -356,8 +356,8 @@ class Writer:
         metadata, codec = header.metadata, self._codec
         if metadata.model != codec.digest:
             raise WrongModelError(
-                f"{self.path} was written with the model {short(metadata.model)}. Got records of the model "
-                f"{short(codec.digest)}. Append with the archive's model, or write a new archive."
+                f"{self.path} was written with the model {metadata.model_file}. Got records of the model "
+                f"{more.get(MODEL_FILE, short(codec.digest))}. Append with the archive's model, or write a new archive."
             )
         if metadata.quality != self._quality and metadata.parts is None:
             raise ArchiveError(

@@ -181,7 +181,7 @@ def _rows(ctx: click.Context, model: Autoencoder, output: str, n: int, kind: str
             "effect on them. Leave them out, or write the numbers of records to a .npy file."
         )
     given = parse_given(params["given"])
-    found = new_rows(model, n, (schema.fields, schema.texts), given=given, seed=params["seed"])
+    found = new_rows(model, n, (schema.fields, schema.texts, schema.skipped), given=given, seed=params["seed"])
     write_rows(output, model, found.values, found.texts, force=params["force"])
     if params["as_json"]:
         facts = {"records": n, "columns": len(schema.fields) + len(found.texts), "training_rows": found.n_known}

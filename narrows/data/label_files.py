@@ -18,6 +18,8 @@ from narrows.io.remote import fetched
 
 __all__ = ["read_label_file"]
 
+_EXACT = 1 << 53  # up to which floats are whole numbers without gaps
+
 
 def read_label_file(path: str | os.PathLike[str], *, may_miss: bool = False) -> NDArray[Any]:
     """Return the labels (n,) in a file: an array of one axis, or one label on each line of a text file.
@@ -42,7 +44,7 @@ def read_label_file(path: str | os.PathLike[str], *, may_miss: bool = False) -> 
     with file.open("rb") as stream:
         head = stream.read(16)
     if head.startswith(b"\x93NUMPY"):
-        found = _flat(np.asarray(map_npy(file, os.fspath(path), may_be_text=True)), path)
+        found = _whole(_flat(np.asarray(map_npy(file, os.fspath(path), may_be_text=True)), path), may_miss=may_miss)
         return found if may_miss and missing_labels(found).any() else plain_labels(found)
     if is_idx(head) or is_gzipped_idx(file, head):
         return _flat(read_idx(file), path)
@@ -57,6 +59,21 @@ def _flat(array: NDArray[Any], path: str | os.PathLike[str]) -> NDArray[Any]:
     if array.ndim != 1:
         raise CorruptFileError(f"A file of labels has one axis. {os.fspath(path)} has the shape {array.shape}.")
     return array
+
+
+def _whole(labels: NDArray[Any], *, may_miss: bool) -> NDArray[Any]:
+    """Return floats as whole numbers if all of them are some, NaN as None; all else as it is."""
+    if labels.dtype.kind != "f":
+        return labels
+    missing = np.isnan(labels)
+    known: NDArray[Any] = labels[~missing]
+    if (missing.any() and not may_miss) or not len(known) or np.abs(known).max() > _EXACT or (known % 1 != 0).any():
+        return labels
+    if not missing.any():
+        return known.astype(np.int64)
+    whole = np.full(len(labels), None, object)
+    whole[~missing] = known.astype(np.int64)
+    return whole
 
 
 def _lines(file: Path, path: str | os.PathLike[str]) -> list[str]:

@@ -146,7 +146,7 @@ class RecordsEstimator(GuardedEstimator):
         self.range_, self.magnitude_ = model.range, model.scale.magnitude
         self.fill_value_, self._columns = model.chain.parts.fill_value, model.scale.columns
         schema = model.schema
-        self._fields = (schema.fields, schema.texts) if isinstance(schema, Columns) else None
+        self._fields = (schema.fields, schema.texts, schema.skipped) if isinstance(schema, Columns) else None
         self.n_features_in_ = math.prod(self.shape_)
         if model.feature_names is not None:
             self.feature_names_in_ = model.feature_names

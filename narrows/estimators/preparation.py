@@ -80,7 +80,7 @@ def schema_for(record: str, source: Source) -> Schema:
     if not isinstance(schema, Columns):
         return schema
     table = table_of_array(source.values, source.columns) if source.table is None else source.table
-    return replace(schema, fields=table.fields, texts=table.texts)
+    return replace(schema, fields=table.fields, texts=table.texts, skipped=table.skipped)
 
 
 def becomes_image(params: Mapping[str, Any], source: Source) -> bool:

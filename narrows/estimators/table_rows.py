@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Fields", "rows_in", "rows_like", "take_rows"]
 
-Fields = tuple[tuple[Field, ...], tuple[Field, ...]]
-"""The columns of the training table that are values of records, and those of texts."""
+Fields = tuple[tuple[Field, ...], tuple[Field, ...], tuple[str, ...]]
+"""The columns of the training table that are values of records, those of texts, and the names of those left out."""
+
+_LABELS = " If one has the labels, name it: --label-column NAME."
 
 
 def rows_in(estimator: RecordsEstimator, data: Any, *, reset: bool) -> Source | None:
@@ -45,7 +47,8 @@ def rows_in(estimator: RecordsEstimator, data: Any, *, reset: bool) -> Source | 
         fields = estimator._fields
         if fields is None:
             return None
-        return rows_for(narrows.data.open(data, record="columns" if is_frame(data) else None), *fields)
+        source = narrows.data.open(data, record="columns" if is_frame(data) else None)
+        return rows_for(source, *fields, advice=_LABELS if estimator.kind == "classifier" else "")
     estimator._fields = None
     asked = getattr(estimator, "record", None)
     if asked == "columns":
@@ -65,7 +68,7 @@ def rows_like(
     An array is returned for an array, otherwise a data frame, with the texts of ``of`` as they are. Numbers are on the
     grid and in the range of the training data's, and categories are among its own, unless the values are exact.
     """
-    fields, texts = estimator._fields or ((), ())
+    fields, texts, _ = estimator._fields or ((), (), ())
     placed = values if is_exact else values_in_place(fields, values)
     if not (is_frame(data) or isinstance(data, str | os.PathLike) or (isinstance(data, Source) and data.table)):
         return placed
@@ -97,7 +100,7 @@ def take_rows(estimator: RecordsEstimator, source: Source, *, reset: bool, advic
         return source
     check_some_known(source, math.nan)
     table = table_of_array(source.values, source.columns) if source.table is None else source.table
-    estimator._fields = (table.fields, table.texts)
+    estimator._fields = (table.fields, table.texts, table.skipped)
     estimator.shape_, estimator.dtype_ = source.shape, source.dtype
     estimator.n_features_in_ = math.prod(source.shape)
     estimator.feature_names_in_ = np.array([one.name for one in table.fields], dtype=object)

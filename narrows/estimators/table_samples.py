@@ -74,7 +74,7 @@ def new_rows(
         If a given value is none of its column.
     """
     check("sample", "n", n, Integer(1))
-    columns, texts = fields
+    columns, texts, _ = fields
     start = np.tile(_given(columns, given or {}), (n, 1))
     fixed = ~np.isnan(start)
     drawn = sample_rows(model.chain_, start, noise_of(model.chain_, seed, Stream.SAMPLED_RECORDS))

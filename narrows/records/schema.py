@@ -121,10 +121,13 @@ class Columns(Schema, kind="columns"):
         One for each value of a record, in order.
     texts : tuple of Field
         The columns of texts, which are no part of records.
+    skipped : tuple of str
+        The names of columns that are left out.
     """
 
     fields: tuple[Field, ...] = ()
     texts: tuple[Field, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     @classmethod
     def check(cls, shape: tuple[int, ...]) -> None:
@@ -136,14 +139,15 @@ class Columns(Schema, kind="columns"):
 
     def to_json(self) -> dict[str, Any]:
         """Return the columns as JSON values."""
-        return {"fields": [one.to_json() for one in self.fields], "texts": [one.to_json() for one in self.texts]}
+        found: dict[str, Any] = {name: [one.to_json() for one in getattr(self, name)] for name in ("fields", "texts")}
+        return found | ({"skipped": list(self.skipped)} if self.skipped else {})
 
     def with_json(self, values: dict[str, Any]) -> Columns:
         """Return the schema with the columns of `to_json`; raises KeyError, TypeError or ValueError for others."""
         fields, texts = (tuple(map(Field.from_json, values[name])) for name in ("fields", "texts"))
         if len(fields) != self.shape[0] or any(one.is_text for one in fields):
             raise ValueError("the columns of the model are not those of its records")
-        return replace(self, fields=fields, texts=texts)
+        return replace(self, fields=fields, texts=texts, skipped=tuple(map(str, values.get("skipped", ()))))
 
 
 def guess_kind(shape: tuple[int, ...]) -> str:

@@ -87,6 +87,9 @@ def test_labels_may_be_a_column_of_a_table(narrows):
     assert (found["labelled"], found["columns"]) == (40, ["index", "label", "predicted", "p(iris)", "p(rose)"])
     said = narrows(*predict[:-1], "species", "-o", "other.csv", code=1).stderr
     assert "has no column 'species'. Its columns are 'length', 'colour', 'kind'." in said
+    said = narrows(*predict[:-2], "-o", "other.csv", code=1).stderr
+    assert "additional: 'kind'" in said
+    assert "If one has the labels, name it: --label-column NAME" in said
     both = narrows(*predict, "--labels", "labels.txt", "-o", "other.csv", code=2).stderr
     assert "both give the labels" in both
     said = narrows("classify", "train", "digits", "-o", "x.safetensors", "--label-column", "kind", code=1).stderr

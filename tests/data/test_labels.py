@@ -82,6 +82,17 @@ def test_a_file_of_labels_may_be_an_array_of_text(tmp_path):
         read_label_file(tmp_path / "bytes.npy")
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [([1.0, 0.0], [1, 0]), ([1.0, np.nan], [1, None]), ([0.5, 1.0], [0.5, 1.0]), ([np.inf, 0.0], [np.inf, 0.0])],
+    ids=["whole", "missing", "half", "large"],
+)
+def test_floats_in_a_file_are_whole_numbers_if_all_are(given, expected, tmp_path):
+    np.save(tmp_path / "y.npy", given)
+    assert repr(read_label_file(tmp_path / "y.npy", may_miss=True).tolist()) == repr(expected)
+    assert len(read_label_file(tmp_path / "y.npy")) == len(given)
+
+
 def test_missing_numbers_are_refused():
     with pytest.raises(DataError, match="y contains NaN"):
         classifier().partial_fit(X, pd.Series([None, *NUMBERS[1:]], dtype="Int64"), classes=np.unique(NUMBERS))

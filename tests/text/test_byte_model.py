@@ -115,7 +115,7 @@ def test_texts_are_appended_in_the_groups_of_the_archive(model, saved, path):
         narrows.compress(LINES, path, model=model, append=True)
     narrows.compress(LINES, path, model=model, force=True)
     other = narrows.ByteModel().fit(LINES)
-    with pytest.raises(WrongModelError):
+    with pytest.raises(WrongModelError, match=f"{model.digest_[:12]}.*{other.digest_[:12]}"):
         narrows.compress(LINES, path, model=other, append=True)
 
 
@@ -131,8 +131,9 @@ def test_the_model_is_embedded_at_once_or_later(model, path, tmp_path):
 
 def test_another_model_is_refused(model, path):
     narrows.compress(LINES, path, model=model)
-    with pytest.raises(WrongModelError):
-        narrows.restore(path, model=narrows.ByteModel().fit(LINES))
+    other = narrows.ByteModel().fit(LINES)
+    with pytest.raises(WrongModelError, match=f"{model.digest_[:12]}.*{other.digest_[:12]}"):  # as info shows them
+        narrows.restore(path, model=other)
 
 
 @pytest.mark.parametrize("group", [1, None])

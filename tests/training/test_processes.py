@@ -7,8 +7,11 @@ import sys
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from torch import nn
 
+import narrows
+from narrows.cli import main
 from narrows.errors import InvalidParameterError
 from narrows.numerics.processes import Processes
 from narrows.training.single_records import steps_of_an_epoch
@@ -95,6 +98,37 @@ def test_one_process_sends_nothing():
     assert alone.together(x) is x
     assert alone.any(True)
     assert alone.agree([1])
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"bottleneck": "vector-quantised"}, "Codebooks learn from whole batches.*'vector-quantised'"),
+        ({"adversary": "codes", "bottleneck": "plain"}, "Adversarial training has two sides"),
+    ],
+    ids=["codebooks", "adversarial"],
+)
+def test_what_needs_whole_batches_or_two_sides_is_refused(params, said, monkeypatch):
+    monkeypatch.setattr("narrows.training.loop.processes", lambda: Processes(0, 2))
+    monkeypatch.setattr(Processes, "agree", lambda self, numbers: True)
+    monkeypatch.setattr(Processes, "of_first", lambda self, tensor: tensor)
+    training = narrows.Training(epochs=1, batch_size=10)
+    model = narrows.Autoencoder(2, network="dense", training=training, random_state=0, **params)
+    with pytest.raises(InvalidParameterError, match=f"{said}.*Got 2 processes. Start the training without torchrun"):
+        model.fit(np.random.default_rng(0).normal(size=(40, 6)))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"), [("bytes", "A model of bytes"), ("columns", "The model of a table")], ids=["bytes", "table"]
+)
+def test_models_without_a_network_are_refused_before_anything_is_written(recipe, said, monkeypatch, tmp_path):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    (tmp_path / "t.csv").write_text("a,b\n" + "x,1\ny,2\n" * 20)
+    output = tmp_path / "m.safetensors"
+    done = CliRunner().invoke(main, ["train", str(tmp_path / "t.csv"), "-o", str(output), "--recipe", recipe])
+    assert done.exit_code == 1
+    assert f"{said} is trained by one process. Got 2 processes. Start the command without torchrun." in done.output
+    assert not output.exists()
 
 
 @pytest.mark.slow

@@ -133,6 +133,17 @@ class CsvSource(TableSource):
     whole: Dialect | None = None
     kept: tuple[int, ...] = ()
 
+    def read_again(self, kinds: Mapping[str, str]) -> CsvSource:
+        """Return the table with other kinds of some columns, without those that are left out here.
+
+        Parameters
+        ----------
+        kinds : dict of str to str
+            As for `read_table`.
+        """
+        left_out = dict.fromkeys(self.skipped, SKIP)
+        return read_table(self.data, self.name, self.whole or self.form.dialect, {**left_out, **kinds})
+
     def groups(self, size: int) -> Iterator[Group]:
         for found in _pieces(self.data, self.whole or self.form.dialect, self.name, multiple=size):
             rows = found if self.whole is None else found.of(self.kept)

@@ -10,7 +10,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.tables.csv_table import CsvSource, read_table
+from narrows.data.tables.cells import Cells
+from narrows.data.tables.csv_table import CsvSource
+from narrows.data.tables.moments import USUAL_PATTERNS, MomentRule
 from narrows.data.tables.typed import Typed, TypedTable, typed_table
 from narrows.errors import DataError, DataWarning, warn
 from narrows.records.fields import CATEGORIES, NUMBERS, Field
@@ -21,6 +23,8 @@ MOST_CATEGORIES = 1024
 """The largest number of categories of a field: the most frequent. Others count as missing."""
 
 _PLAIN = ("integer", "decimal", "float")
+_DATES = ("date", "datetime")
+_DAY = 86_400.0
 _SHOWN = 5
 _FREQUENT, _LEAST_TIMES, _MOST_FREQUENT = 0.01, 5, 32  # share and number of cells with a frequent number
 _STEPPED = 1 << 50  # numbers up to which floats have a step
@@ -69,8 +73,28 @@ def _grid(column: Typed) -> tuple[float, float]:
     return low / 10.0**column.digits, step / 10.0**column.digits
 
 
-def table_for(table: TypedTable, fields: Sequence[Field], texts: Sequence[Field], source: str) -> TypedTable:
+def table_for(
+    table: TypedTable,
+    fields: Sequence[Field],
+    texts: Sequence[Field],
+    skipped: Sequence[str],
+    source: str,
+    *,
+    advice: str = "",
+) -> TypedTable:
     """Return a table with the columns that a model learned, by their names, in their order and of their kinds.
+
+    Parameters
+    ----------
+    table : TypedTable
+    fields, texts : sequence of Field
+        The columns that the model learned.
+    skipped : sequence of str
+        The names of columns that its training left out, and that are left out here.
+    source : str
+        The name of the data in messages.
+    advice : str
+        What else to do with additional columns.
 
     Raises
     ------
@@ -79,7 +103,7 @@ def table_for(table: TypedTable, fields: Sequence[Field], texts: Sequence[Field]
     """
     known = [one.name for one in (*fields, *texts)]
     lacking = [one.name for one in fields if one.name not in table.names]
-    more = [name for name in table.names if name not in known]
+    more = [name for name in table.names if name not in known and name not in skipped]
     if lacking or more:
         words = [
             f"{word}: {', '.join(map(repr, names[:_SHOWN]))}{' …' if len(names) > _SHOWN else ''}"
@@ -89,19 +113,18 @@ def table_for(table: TypedTable, fields: Sequence[Field], texts: Sequence[Field]
         raise DataError(
             f"The columns of {source} are not those that the model learned from ({'; '.join(words)}). Their order may "
             "differ. Give data with the same columns; leave additional ones out by columns='NAME:skip' "
-            "(--columns NAME:skip)."
+            f"(--columns NAME:skip).{advice if more else ''}"
         )
     kinds = {one.name: one.kind for one in (*fields, *texts) if one.name in table.names}
     other = {name: kind for name, kind in kinds.items() if not _alike(kind, table.column(name).kind)}
     if other and isinstance(table.source, CsvSource):
-        again = read_table(table.source.data, source, table.source.form.dialect, other)
-        table = typed_table(again)
+        table = typed_table(table.source.read_again(other))
     return replace(table, columns=tuple(table.column(one) for one in known if one in table.names))
 
 
 def _alike(wanted: str, found: str) -> bool:
     """Return whether a column of one kind is read as one of another kind is."""
-    return wanted == found or (wanted in _PLAIN and found in _PLAIN)
+    return wanted == found or any(wanted in kinds and found in kinds for kinds in (_PLAIN, _DATES))
 
 
 def values_of(
@@ -146,14 +169,30 @@ def _encoded(field: Field, column: Typed) -> tuple[npt.NDArray[np.float64], int]
     """Return the cells of a column as values of a field, and how many of them it does not know."""
     if field.kind in NUMBERS:
         if column.numbers is not None:
-            return column.numbers, column.n_wrong
+            return _in_units(field, column), column.n_wrong
         words = column.words or []
-        read = np.array([_number(word) for word in words])
+        is_moment = field.kind in USUAL_PATTERNS
+        read = _moments(field, words) if is_moment else np.array([_number(word) for word in words])
         return read, int(np.isnan(read).sum()) - column.n_missing
     numbers = {word: float(i) for i, word in enumerate(field.categories)}
     words = column.words if column.words is not None else _as_words(column)
     coded = np.array([np.nan if word is None else numbers.get(word, np.nan) for word in words])
     return coded, int(np.isnan(coded).sum()) - column.n_missing
+
+
+def _in_units(field: Field, column: Typed) -> npt.NDArray[np.float64]:
+    """Return the numbers of a column in the units of a field: dates are in days, dates with times in seconds."""
+    assert column.numbers is not None, "the column has numbers"
+    if (field.kind, column.kind) == ("date", "datetime"):
+        return np.floor(column.numbers / _DAY)
+    return column.numbers * _DAY if (field.kind, column.kind) == ("datetime", "date") else column.numbers
+
+
+def _moments(field: Field, words: Sequence[str | None]) -> npt.NDArray[np.float64]:
+    """Return the dates or times that texts have, written as the field writes them; NaN for others."""
+    rule = MomentRule(kind=field.kind, pattern=field.written or USUAL_PATTERNS[field.kind])
+    whole, wrong = rule.whole(Cells.of([(word or "").encode() for word in words]))
+    return np.where(wrong, np.nan, whole / (1.0 if field.kind == "date" else rule.units))
 
 
 def _number(word: str | None) -> float:

@@ -12,7 +12,10 @@ import numpy.typing as npt
 from narrows.data.tables.cells import Cells
 from narrows.data.tables.rules import Mask, Stepped
 
-__all__ = ["MomentRule", "patterns_of"]
+__all__ = ["USUAL_PATTERNS", "MomentRule", "patterns_of"]
+
+USUAL_PATTERNS = {"date": "YYYY-mm-dd", "datetime": "YYYY-mm-dd HH:MM:SS", "time": "HH:MM:SS"}
+"""How dates and times are written that were read from no text, by their kinds."""
 
 _TEMPLATE = re.compile(
     rb"(?:(?P<ymd>0{4}(?P<s1>[-/.])00(?P=s1)00)|(?P<dmy>00(?P<s2>[-/.])00(?P=s2)0{4}))?(?P<between>[T ])?"

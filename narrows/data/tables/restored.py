@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from narrows.data.tables.moments import MomentRule
+from narrows.data.tables.moments import USUAL_PATTERNS, MomentRule
 from narrows.errors import MissingPackageError
 from narrows.records.fields import Field
 
 __all__ = ["csv_of", "frame_of", "in_order", "values_in_place", "words_of"]
 
-_PATTERNS = {"date": "YYYY-mm-dd", "datetime": "YYYY-mm-dd HH:MM:SS", "time": "HH:MM:SS"}
 _ROWS = 4096
 _LARGEST = 2.0**62
 
@@ -42,7 +41,7 @@ def words_of(field: Field, values: npt.NDArray[np.float64]) -> list[str | None]:
     if field.n_categories:
         entries = field.categories or ("",)
         words = [entries[i] for i in np.clip(np.round(known), 0, len(entries) - 1).astype(int).tolist()]
-    elif field.kind in _PATTERNS:
+    elif field.kind in USUAL_PATTERNS:
         words = _moments(field, known)
     elif field.kind == "integer":
         words = [str(int(one)) for one in np.round(np.clip(known, -_LARGEST, _LARGEST)).tolist()]
@@ -64,7 +63,7 @@ def _trimmed(text: str, most: int) -> str:
 
 
 def _moments(field: Field, values: npt.NDArray[np.float64]) -> list[str]:
-    rule = MomentRule(kind=field.kind, pattern=field.written or _PATTERNS[field.kind])
+    rule = MomentRule(kind=field.kind, pattern=field.written or USUAL_PATTERNS[field.kind])
     per = 1.0 if field.kind == "date" else rule.units
     whole = np.round(values * per).astype(np.int64)
     if field.kind == "time":

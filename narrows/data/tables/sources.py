@@ -70,8 +70,16 @@ def table_of_array(values: npt.NDArray[Any], names: Sequence[str] | None = None)
     return replace(table, fields=tuple(fields))
 
 
-def rows_for(source: Source, fields: Sequence[Field], texts: Sequence[Field]) -> Source:
+def rows_for(
+    source: Source, fields: Sequence[Field], texts: Sequence[Field], skipped: Sequence[str] = (), *, advice: str = ""
+) -> Source:
     """Return data as rows of the columns that a model learned.
+
+    Parameters
+    ----------
+    source : Source
+    fields, texts, skipped, advice
+        As for `narrows.data.tables.fields.table_for`.
 
     Raises
     ------
@@ -93,8 +101,8 @@ def rows_for(source: Source, fields: Sequence[Field], texts: Sequence[Field]) ->
         table = table_of_array(source.values, names)
     if table.fields == tuple(fields) and source.record == "columns":
         return source
-    table = table_for(table, fields, texts, source.name)
+    table = table_for(table, fields, texts, skipped, source.name, advice=advice)
     values = values_of(table, fields, source.name, is_new=True)
-    kept = replace(table, fields=tuple(fields), texts=tuple(texts))
+    kept = replace(table, fields=tuple(fields), texts=tuple(texts), skipped=tuple(skipped))
     names = tuple(one.name for one in fields)
     return replace(source, values=values, columns=names, record="columns", table=kept)

@@ -81,12 +81,15 @@ class TypedTable:
         What they were read from; None for columns of an array.
     fields, texts : tuple of Field
         What the columns are for a model; see `narrows.data.tables.fields.fields_of`.
+    skipped : tuple of str
+        The names of columns that are left out.
     """
 
     columns: tuple[Typed, ...]
     source: TableSource | None = None
     fields: tuple[Field, ...] = ()
     texts: tuple[Field, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def take(self, rows: npt.NDArray[np.int64]) -> TypedTable:
         """Return some of the rows."""
@@ -113,7 +116,7 @@ def typed_table(source: TableSource) -> TypedTable:
     if isinstance(source, ArrowSource):
         names = source.form.names
         made = [_of_arrow(name, source.form.rules[f], source.table.column(f)) for f, name in enumerate(names)]
-        return TypedTable(tuple(made), source)
+        return TypedTable(tuple(made), source, skipped=source.skipped)
     assert isinstance(source, CsvSource), "tables are in files of text, or of Arrow"
     found: list[list[tuple[Any, int]]] = [[] for _ in source.form.names]
     dialect = source.form.dialect
@@ -121,7 +124,8 @@ def typed_table(source: TableSource) -> TypedTable:
         for rule, one, pieces in zip(source.form.rules, group.columns, found, strict=True):
             pieces.append(_piece(rule, dialect, one))
     columns = zip(source.form.names, source.form.rules, found, strict=True)
-    return TypedTable(tuple(_of_text(name, rule, pieces) for name, rule, pieces in columns), source)
+    made = [_of_text(name, rule, pieces) for name, rule, pieces in columns]
+    return TypedTable(tuple(made), source, skipped=source.skipped)
 
 
 def _piece(rule: Rule, dialect: Any, one: Encoded) -> tuple[Any, int]:
