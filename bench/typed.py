@@ -10,6 +10,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Commands do not share the memory of this process when they start, or its peak would count as theirs.
+subprocess._USE_VFORK = False
+
 
 class Folder:
     """A folder in which commands are run, unless their output is there; which they are is kept.
