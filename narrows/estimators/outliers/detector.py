@@ -191,7 +191,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         given = [one for one in ("autoencoder", "training", "fill_value") if getattr(self, one) is not None]
         if given:
             raise InvalidParameterError(
-                f"The '{given[0]}' of AutoencoderOutlier must be None if fit gets 'trained', which is not trained again."
+                f"The '{given[0]}' of AutoencoderOutlier must be None if fit gets 'trained', which is trained already."
             )
         if trained.chain_.parts.n_classes or not trained.chain_.likelihood.has_values:
             raise InvalidParameterError(_CANNOT_SCORE)
