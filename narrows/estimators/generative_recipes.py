@@ -31,9 +31,9 @@ def wae() -> Autoencoder:
 def adversarial() -> Autoencoder:
     """Makhzani et al. (2016): an adversarial autoencoder, whose codes a discriminator matches to N(0, I)."""
     return Autoencoder(
-        n_latent=10,
+        n_latent=16,
         network=Dense(widths=(512, 256), activation="silu", output_activation="sigmoid", start_at_mean=True),
-        likelihood=Normal(scale=math.sqrt(0.5)),
+        likelihood=Normal(scale=0.2),
         adversary=Codes(),
         preprocessing="unit-scale",
         real_values="standardise",
