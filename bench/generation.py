@@ -141,9 +141,13 @@ def samples(row: str, data: str, train: narrows.data.Source) -> tuple[NDArray[np
     how = {
         "n_latent": model.n_latent_,
         "epochs": len(model.history_),
-        "how": "prior" if is_prior else f"density of {len(model.latent_density_.weights)} normal distributions",
+        "how": "prior" if is_prior else _density(len(model.latent_density_.weights)),
     }
     return model.sample(N, source="prior" if is_prior else "density", random_state=0), how
+
+
+def _density(n: int) -> str:
+    return "density of 1 normal distribution" if n == 1 else f"density of {n} normal distributions"
 
 
 def measure(row: str, data: str, features: Features, train: narrows.data.Source) -> dict[str, Any]:

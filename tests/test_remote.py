@@ -9,6 +9,7 @@ import pytest
 import narrows.data
 from narrows import Autoencoder, Training, compress, load, open_archive, restore
 from narrows.errors import (
+    ArchiveError,
     DataError,
     DataNotFoundError,
     InvalidParameterError,
@@ -19,6 +20,18 @@ from narrows.io.files import as_path
 from narrows.io.remote import fetched, is_remote
 
 MEMORY = fsspec.filesystem("memory")
+
+
+class Unreachable:
+    """A file whose place has errors of its own."""
+
+    closed = False
+
+    def seek(self, offset):
+        raise RuntimeError("the bucket is gone")
+
+    def close(self):
+        pass
 
 
 @pytest.fixture
@@ -77,10 +90,29 @@ def test_a_changed_object_is_fetched_again(place):
         assert narrows.data.open(f"{place}/x.npy").values[0, 0] == value
 
 
+def test_an_array_that_was_fetched_stays_as_it_was_when_its_object_changes(place):
+    narrows.data.write(f"{place}/x.npy", np.zeros((300, 2)))
+    before = narrows.data.open(f"{place}/x.npy").values
+    narrows.data.write(f"{place}/x.npy", np.ones((3, 2)), force=True)
+    assert narrows.data.open(f"{place}/x.npy").values.sum() == 6
+    assert before.shape == (300, 2)
+    assert not before.any()
+
+
 def test_a_folder_is_fetched_as_a_whole(place, tmp_path, digits):
     narrows.data.write(tmp_path / "images", digits[0][:3])
     MEMORY.put(f"{tmp_path}/images", "/narrows/", recursive=True)
     assert len(narrows.data.open(f"{place}/images")) == 3
+    MEMORY.rm(MEMORY.find("/narrows/images")[0])
+    assert len(narrows.data.open(f"{place}/images")) == 2
+
+
+def test_an_archive_that_cannot_be_read_any_more_is_named(place, model, digits, monkeypatch):
+    compress(digits[0][:50], f"{place}/a.narrows", model=model)
+    with open_archive(f"{place}/a.narrows", model=model) as archive:
+        monkeypatch.setattr(archive._source, "_file", Unreachable())
+        with pytest.raises(ArchiveError, match=r"a\.narrows cannot be read: the bucket is gone"):
+            archive[0]
 
 
 def test_nothing_is_overwritten_without_force_and_a_failed_output_is_not_written(place, model):

@@ -88,6 +88,11 @@ class Records(Adversary, name="records"):
             )
         if self.kind == "dense":
             return DenseDiscriminator(math.prod(chain.shape), self.widths, generator)
+        if len(chain.shape) not in {2, 3}:
+            raise InvalidParameterError(
+                f"The adversary 'records' with kind='convolutional' needs images. Got records of shape {chain.shape}. "
+                "Set kind='dense'."
+            )
         return ImageDiscriminator(chain.shape, self.channels, self.kernel, generator)
 
     def contest(self, chain: Chain, discriminator: nn.Module, forward: Forward, generator: Generator) -> Contest:

@@ -42,7 +42,9 @@ class ByteFile:
         target = as_path(path)
         self._lock = threading.Lock()
         self._file: Any
+        self._failures: tuple[type[Exception], ...] = (OSError, ValueError)
         if is_remote(path):
+            self._failures = (Exception,)  # each kind of place has classes of its own
             self._file = open_remote(self.path)
             self.size = self.stored_bytes = int(self._file.size)
             self._unpacked = self._unpack()
@@ -124,7 +126,7 @@ class ByteFile:
                 self._file.seek(offset)
                 found: bytes = self._file.read(n)
                 return found
-        except (OSError, ValueError) as error:
+        except self._failures as error:
             raise ArchiveError(f"{self.path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
     def close(self) -> None:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.console import aligned, command_line, count, print_json, print_written
+from narrows.cli.console import aligned, count, print_json, print_written
 from narrows.cli.file_names import refuse_other_kinds
 from narrows.cli.inputs import check_file_output, load_model
 from narrows.cli.labels import label_options, open_labelled
-from narrows.cli.log import tell
 from narrows.cli.options import data_argument, data_options, device_option, output_option, write_options
 from narrows.cli.outputs import READS, Verb
+from narrows.cli.processes import refuse_processes
+from narrows.cli.run_checkpoint import check_checkpoint, checkpoint_of, discard_or_note_checkpoint, say_how_to_resume
 from narrows.cli.settings import changes
-from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
+from narrows.cli.verbs import INTERRUPTED, TERMINATED
 from narrows.io.remote import size_of
 
 if TYPE_CHECKING:
@@ -92,28 +92,24 @@ def train(
     **flags: Any,
 ) -> None:
     """Train a classifier on DATA and save it: an autoencoder first, then its encoder with a softmax on the labels."""
-    checkpoint = Path(f"{output}.checkpoint")
+    refuse_processes("A classifier")
+    checkpoint = checkpoint_of(output, resume=resume and not force)
     refuse_other_kinds(output, "a model", ".safetensors")
     check_file_output(output, force=force)
     if model is not None and name is not None:
         raise click.UsageError("--recipe has no effect with -m, which is trained already. Leave one of them out.")
-    if checkpoint.exists() and not (resume or force):
-        raise Failure(
-            f"The checkpoint '{checkpoint}' of an unfinished run exists. "
-            "Continue this run with --resume, or discard it and start again with --force."
-        )
-    if not resume:
-        checkpoint.unlink(missing_ok=True)
+    check_checkpoint(checkpoint, resume=resume, force=force)
     start = None if model is None else load_model(model, device)
     source, given = open_labelled(data, labels, label_column, model=start, limit=limit, quiet=quiet, **reading)
     y = _labels(source, given, n_labels, seed)
     classifier = _classifier(source, start, name, {**flags, "device": device, "seed": seed}, settings)
+    discard_or_note_checkpoint(checkpoint, resume=resume, quiet=quiet)
     from narrows.cli.callbacks import callback
 
     try:
         classifier.fit(source, y, start=start, callback=callback(quiet=quiet), checkpoint=checkpoint, resume=resume)
     except (KeyboardInterrupt, SystemExit) as stop:
-        _say_how_to_resume(ctx, checkpoint, resumed=resume)
+        say_how_to_resume(ctx, checkpoint, resumed=resume)
         raise click.exceptions.Exit(TERMINATED if isinstance(stop, SystemExit) else INTERRUPTED) from None
     classifier.save(output, force=force)
     checkpoint.unlink(missing_ok=True)
@@ -169,14 +165,6 @@ def _classifier(
         asked_for["training__device"] = flags["device"]
     classifier.set_params(**asked_for, **changes({}, settings))
     return classifier
-
-
-def _say_how_to_resume(ctx: click.Context, checkpoint: Path, *, resumed: bool) -> None:
-    if not checkpoint.exists():
-        tell("Interrupted before the first checkpoint was saved.")
-        return
-    again = command_line(ctx) if resumed else command_line(ctx, "--resume")
-    tell(f"Interrupted. The state of the run is saved in {checkpoint}. Continue with\n  {again}")
 
 
 def _report(classifier: AutoencoderClassifier, source: Source, output: str, *, as_json: bool) -> None:

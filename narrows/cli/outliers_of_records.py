@@ -9,6 +9,7 @@ import click
 
 from narrows.cli.console import aligned, count, number, print_json, print_written
 from narrows.cli.inputs import check_file_output
+from narrows.cli.processes import refuse_processes
 from narrows.io.text import printable
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def _fitted(source: Source, autoencoder: Any, asked: Asked) -> AutoencoderOutlie
     import narrows
     from narrows.cli.callbacks import callback
 
+    refuse_processes("A detector")
     contamination = "auto" if asked.contamination is None else asked.contamination
     detector = narrows.AutoencoderOutlier(
         contamination=contamination, fill_value=asked.fill_value, random_state=asked.seed

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from narrows.cli.console import note
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 
 if TYPE_CHECKING:
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from narrows.numerics.processes import Processes
 
 __all__ = [
-    "check_checkpoint",
-    "discard_or_note_checkpoint",
     "joined_processes",
     "learn_beside_the_first",
     "refuse_processes",
@@ -50,21 +46,3 @@ def refuse_processes(what: str) -> None:
     n = int(os.environ.get("WORLD_SIZE") or 1)
     if n > 1:
         raise Failure(f"{what} is trained by one process. Got {n} processes. Start the command without torchrun.")
-
-
-def discard_or_note_checkpoint(checkpoint: Path, together: Processes, *, resume: bool, quiet: bool) -> None:
-    """Remove the checkpoint of another run, or note that there is none to continue from."""
-    if resume and not checkpoint.exists():
-        note(f"The checkpoint {checkpoint} does not exist. Training starts from the beginning.", quiet=quiet)
-    elif not resume and together.is_first:
-        checkpoint.unlink(missing_ok=True)
-
-
-def check_checkpoint(checkpoint: Path, together: Processes, *, resume: bool, force: bool) -> None:
-    """Refuse the checkpoint of another run, in all processes before the first one changes files."""
-    if checkpoint.exists() and not (resume or force):
-        raise Failure(
-            f"The checkpoint '{checkpoint}' of an unfinished run exists. "
-            "Continue this run with --resume, or discard it and start again with --force."
-        )
-    together.any(False)  # waits for all

@@ -18,20 +18,15 @@ from narrows.cli.inputs import check_file_output, open_data
 from narrows.cli.log import tell
 from narrows.cli.options import data_argument, data_options, device_flag, output_option, write_options
 from narrows.cli.outputs import READS, Verb
-from narrows.cli.processes import (
-    check_checkpoint,
-    discard_or_note_checkpoint,
-    joined_processes,
-    learn_beside_the_first,
-    refuse_processes,
-)
+from narrows.cli.processes import joined_processes, learn_beside_the_first, refuse_processes
+from narrows.cli.run_checkpoint import check_checkpoint, checkpoint_of, discard_or_note_checkpoint, say_how_to_resume
 from narrows.cli.settings import FLAGS, changes
 from narrows.cli.train_bytes import BYTES, train_bytes
 from narrows.cli.train_table import table_to_learn, train_on_table
 from narrows.cli.verbs import INTERRUPTED, TERMINATED, Failure
 from narrows.cli.warned import warnings_at_the_end
 from narrows.errors import NarrowsWarning, UnfinishedWarning, UnmeasuredWarning
-from narrows.io.remote import is_remote, size_of
+from narrows.io.remote import size_of
 from narrows.model.describe import comparison_text, is_real_valued, race_text, values_text
 
 if TYPE_CHECKING:
@@ -110,7 +105,7 @@ def train(
     """Train an autoencoder on DATA and save it."""
     from narrows.archive.model_search import warn_of_archives
 
-    checkpoint = _checkpoint_of(output, resume=resume and not force)
+    checkpoint = checkpoint_of(output, resume=resume and not force)
     refuse_other_kinds(output, "a model", ".safetensors")
     given = {**flags, "valid": valid, "resume": resume}
     printing = {"force": force, "as_json": as_json, "quiet": quiet}
@@ -120,7 +115,8 @@ def train(
     model = _model(name, flags, settings, valid)
     together, quiet = joined_processes(ctx, model, quiet=quiet)
     check_file_output(output, force=force)
-    check_checkpoint(checkpoint, together, resume=resume, force=force)
+    check_checkpoint(checkpoint, resume=resume, force=force)
+    together.any(False)  # waits for all, before the first one changes files
     if os.path.isfile(output):
         warn_of_archives(output)
     source = open_data(data, limit=limit, quiet=quiet, **reading)
@@ -129,7 +125,8 @@ def train(
     validation = None
     if valid is not None and _share(valid) is None:
         validation = open_data(valid, quiet=quiet, **reading)
-    discard_or_note_checkpoint(checkpoint, together, resume=resume, quiet=quiet)
+    if together.is_first:
+        discard_or_note_checkpoint(checkpoint, resume=resume, quiet=quiet)
     from narrows.estimators.preparation import becomes_image
 
     if not resume and becomes_image(model.get_params(deep=False), source):
@@ -159,7 +156,7 @@ def train(
                 _save(ctx, model, output, checkpoint, force=force, resumed=resume)
                 _say_how_to_measure(ctx, model, output, {"--resume": resume, "--force": force})
             else:
-                _say_how_to_resume(ctx, checkpoint, resume)
+                say_how_to_resume(ctx, checkpoint, resumed=resume)
             raise click.exceptions.Exit(TERMINATED if isinstance(stop, SystemExit) else INTERRUPTED) from None
         _save(ctx, model, output, checkpoint, force=force, resumed=resume)
         checkpoint.unlink(missing_ok=True)
@@ -207,17 +204,6 @@ def _warnings(model: Autoencoder) -> list[NarrowsWarning]:
 
     missing = [UnmeasuredWarning(model.model_.why_missing(name), first=name) for name in model.unmeasured_]
     return [*missing, *quality_warnings(model)]
-
-
-def _checkpoint_of(output: str, *, resume: bool) -> Path:
-    """Return where the checkpoint of a run is kept; refuse to resume a run that is complete."""
-    checkpoint = Path(f"{output.rpartition('/')[2] if is_remote(output) else output}.checkpoint")
-    if resume and not checkpoint.exists() and os.path.isfile(output):
-        raise Failure(
-            f"--resume needs the checkpoint '{checkpoint}', which does not exist. The model '{output}' exists, so its "
-            "training is complete. Use the model, or train again with --force."
-        )
-    return checkpoint
 
 
 def _model(name: str, flags: dict[str, Any], settings: tuple[str, ...], valid: str | None) -> Autoencoder:
@@ -276,14 +262,6 @@ def _save(ctx: click.Context, model: Autoencoder, output: str, checkpoint: Path,
             f"{error} The checkpoint {checkpoint} contains the trained weights. When the cause is corrected, save the "
             f"model with\n  {again}"
         ) from error
-
-
-def _say_how_to_resume(ctx: click.Context, checkpoint: Path, resumed: bool) -> None:
-    if not checkpoint.exists():
-        tell("Interrupted before the first checkpoint was saved.")
-        return
-    again = command_line(ctx) if resumed else command_line(ctx, "--resume")
-    tell(f"Interrupted. The state of the run is saved in {checkpoint}. Continue with\n  {again}")
 
 
 def _say_how_to_measure(ctx: click.Context, model: Autoencoder, output: str, typed: dict[str, bool]) -> None:

@@ -176,8 +176,8 @@ def train_model(
         comparison=comparison,
         kept=kept,
     )
-    told = (None if plan.race is None else apart.held_out, source.labels, labels)
-    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, *told)
+    more = (None if plan.race is None else apart.held_out, source.labels, labels)
+    return model, stage, TrainingRecords(source.values, apart.rows_for_pca, records, learned_from, *more)
 
 
 def train_stages(

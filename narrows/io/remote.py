@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,9 +96,19 @@ def fetched(path: str | os.PathLike[str]) -> Path:
             raise DataNotFoundError(f"There is no file or folder '{url}'.")
         now = system.checksum(key) if system.isfile(key) else None
         if now is None or _FETCHED.get(url) != now or not target.exists():
-            system.get(key.rstrip("/") + "/" if now is None else key, os.fspath(target), recursive=now is None)
+            with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+                new = os.path.join(folder, target.name)
+                system.get(key.rstrip("/") + "/" if now is None else key, new, recursive=now is None)
+                _replace(new, target)
             _FETCHED[url] = now
     return target
+
+
+def _replace(new: str, target: Path) -> None:
+    """Put a file or a folder in the place of another. Arrays that are mapped from the other file stay as they are."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    os.replace(new, target)
 
 
 def open_remote(url: str) -> Any:
@@ -164,6 +175,7 @@ def _opened(url: str) -> tuple[Any, str]:
         from fsspec.core import url_to_fs
 
         system, key = url_to_fs(url)
+        system.invalidate_cache()  # other processes write too
     except ImportError as error:
         raise MissingPackageError(
             f"'{url}' needs a package that is not installed: {str(error).rstrip('.')}. "

@@ -109,8 +109,8 @@ class Dense(Network, name="dense"):
         embedding = input_of(self.embedding, sizes, type(self).__name__)
         n_in = n_in if embedding is None else embedding.n_out(n_in)
         widths = [n_in + k, *self.widths, n_h]
-        n_told = len(sizes.columns) if self.missing_to_decoder and sizes.columns is not None else 0
-        kind = _RowEncoder if n_told else _DenseEncoder
+        n_marks = len(sizes.columns) if self.missing_to_decoder and sizes.columns is not None else 0
+        kind = _RowEncoder if n_marks else _DenseEncoder
         encoder = kind(widths, self.activation, self.code_activation, sizes.h_shape, embedding)
         decoder: Decoder
         if self.tied:
@@ -123,7 +123,7 @@ class Dense(Network, name="dense"):
             decoder = _TiedDecoder(encoder, self.activation, self.output_activation, sizes.out_shape)
         else:
             to_out = (self.activation, self.output_activation, sizes.out_shape)
-            decoder = _FreeDecoder([n_z + k + n_told, *back, n_out], *to_out, n_told)
+            decoder = _FreeDecoder([n_z + k + n_marks, *back, n_out], *to_out, n_marks)
         draws = generator if self.theano_seed is None else theano_generator(self.theano_seed)
         initialise(encoder, self.initialisation, draws)
         initialise(decoder, self.initialisation, draws)
@@ -223,7 +223,7 @@ class _DenseEncoder(Encoder):
 
 
 class _RowEncoder(_DenseEncoder):
-    """The encoder of rows of a table whose decoder is told which cells are missing."""
+    """The encoder of rows of a table whose decoder gets marks of the cells that are missing."""
 
     def with_pool_indices(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Switches]:
         return self(x, condition), self.missing_cells(x) if self.training else ()
@@ -235,14 +235,14 @@ class _RowEncoder(_DenseEncoder):
 class _FreeDecoder(Decoder):
     """z (n, *z_shape) → the likelihood's parameters (n, *out_shape).
 
-    With ``n_told``, the inputs are z and which cells of a row are missing (n, n_told): zeros if it is not told.
+    With ``n_marks``, the inputs are z and marks of the missing cells of a row (n, n_marks): zeros without switches.
     """
 
     def __init__(
-        self, widths: Sequence[int], hidden: str, last: str, out_shape: tuple[int, ...], n_told: int = 0
+        self, widths: Sequence[int], hidden: str, last: str, out_shape: tuple[int, ...], n_marks: int = 0
     ) -> None:
         super().__init__()
-        self.untold = nn.ConstantPad1d((0, n_told), 0.0) if n_told else None
+        self.no_marks = nn.ConstantPad1d((0, n_marks), 0.0) if n_marks else None
         self.layers = _layers(widths)
         self.flatten, self.to_records = nn.Flatten(), Reshape(out_shape)
         self.hidden, self.last = activation(hidden), activation(last)
@@ -264,7 +264,7 @@ class _FreeDecoder(Decoder):
         _set_bias(self.layers[-1].get_parameter("bias"), self.output_activation, parameters)
 
     def as_sequence(self) -> list[nn.Module]:
-        return [self.flatten, *([] if self.untold is None else [self.untold]), *self._after_input()]
+        return [self.flatten, *([] if self.no_marks is None else [self.no_marks]), *self._after_input()]
 
     def _after_input(self) -> list[nn.Module]:
         *inner, last = self.layers
@@ -272,7 +272,7 @@ class _FreeDecoder(Decoder):
         return [*hidden, last, self.last, self.to_records]
 
     def forward(self, z: Tensor, switches: Switches = (), condition: Tensor | None = None) -> Tensor:
-        if self.untold is None or not switches:
+        if self.no_marks is None or not switches:
             return super().forward(z, switches, condition)
         y = torch.cat([z.flatten(1), *switches], 1)
         for stage in self._after_input():

@@ -58,13 +58,14 @@ def direct_step(learner: Learner, records: RecordSource) -> DirectStep | None:
     is_plain = learner.bottleneck.is_identity and learner.likelihood.has_gradient
     if not is_plain or learner.penalties or learner.likelihood.draws or learner.likelihood.n_parameters > 1:
         return None
-    there, back = learner.encoder.affine_layers, learner.decoder.affine_layers
-    if not there or not back or any(type(layer.activation) not in _IN_PLACE for layer in there + back):
+    encoding, decoding = learner.encoder.affine_layers, learner.decoder.affine_layers
+    layers = encoding + decoding
+    if not encoding or not decoding or any(type(layer.activation) not in _IN_PLACE for layer in layers):
         return None
-    weights = {id(weight) for layer in there + back for weight in (layer.weight, layer.bias)}
+    weights = {id(weight) for layer in layers for weight in (layer.weight, layer.bias)}
     if any(id(weight) not in weights or not weight.requires_grad for weight in learner.parameters()):
         return None
-    return DirectStep(learner, there + back)
+    return DirectStep(learner, layers)
 
 
 class DirectStep:

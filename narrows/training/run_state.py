@@ -74,7 +74,10 @@ def restore(run: Run, state: State) -> None:
     run.cut(values.get("shards", 1))  # older runs have whole batches
     run.whole.load_state_dict(state.group("weights"))
     unpack_optimiser(run.stepper, state)
-    run.losses.copy_(state.tensors["losses"])
+    losses = state.tensors["losses"]
+    known = min(len(losses), run.n_steps)  # a short last batch joins the one before if several processes share it
+    run.losses[:known].copy_(losses[:known])
+    run.losses[known:] = losses[-1]
     if "squared_errors" in state.tensors and run.together.is_first:  # older runs did not measure them
         run.errors.restore(state.tensors["squared_errors"])
     run.averages.restore(state.group("average"), values.get("averaged_steps", 0))
@@ -82,7 +85,8 @@ def restore(run: Run, state: State) -> None:
         run.opponent.restore(state.group("opponent"))
     for name, noise in run.named_noises():
         noise.set_state(state.tensors[name])
-    run.epoch, run.step, run.seconds = values["epoch"], values["step"], values["seconds"]
+    run.epoch, run.seconds = values["epoch"], values["seconds"]
+    run.step = run.n_steps if values["step"] == len(losses) else min(values["step"], run.n_steps)
     run.history = [Epoch(**row) for row in values["history"]]
     run.losses_after = [row.watched_loss for row in run.history]
     loss = float("inf") if values["best_loss"] is None else values["best_loss"]

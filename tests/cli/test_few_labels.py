@@ -147,3 +147,15 @@ def test_an_interrupted_training_can_be_resumed(narrows, monkeypatch):
     said = narrows(*told, code=130).stderr
     assert "The state of the run is saved in m.safetensors.checkpoint. Continue with" in said
     assert "--resume" in said
+
+
+def test_processes_that_would_write_one_file_are_refused(narrows, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    said = narrows("classify", "train", "digits", "-o", "m.safetensors", code=1).stderr
+    assert "A classifier is trained by one process. Got 2 processes." in said
+
+
+def test_the_checkpoint_of_a_classifier_at_a_url_is_in_the_current_folder(narrows):
+    Path("m.safetensors.checkpoint").write_bytes(b"")
+    said = narrows("classify", "train", "digits", "-o", "memory://m.safetensors", code=1).stderr
+    assert "The checkpoint 'm.safetensors.checkpoint' of an unfinished run exists" in said

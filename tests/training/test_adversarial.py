@@ -185,3 +185,8 @@ def test_validation_measures_the_mean_that_is_kept():
     last = make(None, {"validation": 0.2, "averaging": 0.0}).fit(X)
     assert model.history_[0]["loss"] == last.history_[0]["loss"]
     assert model.history_[-1]["validation_loss"] != last.history_[-1]["validation_loss"]
+
+
+def test_a_convolutional_discriminator_needs_images():
+    with pytest.raises(InvalidParameterError, match=r"needs images. Got records of shape \(6,\). Set kind='dense'"):
+        make(Records(kind="convolutional")).fit(X)

@@ -1,6 +1,8 @@
 """Several processes train one model: their parts of a batch, and the same result as one process."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -11,9 +13,11 @@ from click.testing import CliRunner
 from torch import nn
 
 import narrows
+from narrows import Autoencoder, Training
 from narrows.cli import main
 from narrows.errors import InvalidParameterError
 from narrows.numerics.processes import Processes
+from narrows.training import Callback, loop
 from narrows.training.single_records import steps_of_an_epoch
 
 WORKER = """
@@ -90,6 +94,29 @@ def test_a_short_last_batch_joins_the_one_before():
 def test_batches_that_are_too_small_for_the_processes_are_refused(n, size):
     with pytest.raises(InvalidParameterError, match="2 processes need batches of at least 4 records"):
         steps_of_an_epoch(nn.Linear(1, 1), torch.zeros(n), size, 2)
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 5), (5, 4)])
+@pytest.mark.parametrize("stopped_after", [10, 30])
+def test_a_run_goes_on_where_an_epoch_has_another_number_of_steps(tmp_path, monkeypatch, before, after, stopped_after):
+    class Stop(Callback):
+        def step(self, epoch, n_records, loss):
+            if (epoch, n_records) == (2, stopped_after):
+                os.kill(os.getpid(), signal.SIGTERM)  # the run stops after the next step
+
+    def model():
+        training = Training(epochs=3, batch_size=10, threads=1)
+        return Autoencoder(2, network="dense", likelihood="normal", training=training, random_state=0, artefacts=())
+
+    monkeypatch.setattr(loop, "_LOOK_SECONDS", -1.0)
+    monkeypatch.setattr(loop, "steps_of_an_epoch", lambda *_: before)
+    x, checkpoint = np.random.default_rng(0).normal(size=(43, 4)), tmp_path / "checkpoint"
+    with pytest.raises(SystemExit):
+        model().fit(x, checkpoint=checkpoint, callback=Stop())
+    monkeypatch.setattr(loop, "steps_of_an_epoch", lambda *_: after)
+    history = model().fit(x, checkpoint=checkpoint, resume=True).history_
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    assert all(np.isfinite(row["loss"]) for row in history)
 
 
 def test_one_process_sends_nothing():

@@ -186,6 +186,8 @@ def test_a_trained_autoencoder_scores_by_its_costs_and_the_distance_of_codes(tmp
     labelled = Autoencoder(3, conditional=True, training=QUICK).fit(x, np.arange(60) % 2)
     with pytest.raises(InvalidParameterError, match="without labels"):
         AutoencoderOutlier().fit(x, trained=labelled)
+    with pytest.raises(InvalidParameterError, match="'training' of AutoencoderOutlier must be None"):
+        AutoencoderOutlier(training=QUICK).fit(x, trained=trained)
 
 
 def test_columns_that_do_not_vary_are_usual_until_they_do(detector):

@@ -139,8 +139,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         callback
             As for `Autoencoder.fit`.
         trained : Autoencoder, optional
-            A fitted autoencoder of such records, to score with instead of training one. The score then also has a term
-            for the distance of codes to those of usual records.
+            A fitted autoencoder of such records, to score with instead of training one: ``autoencoder``, ``training``
+            and ``fill_value`` must be None. The score then also has a term for the distance of codes to usual ones.
 
         Raises
         ------
@@ -188,6 +188,11 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     def _taken(self, trained: Autoencoder, X: Data) -> Source:
         """Take the network of a trained autoencoder, and return records as it takes them."""
         check_is_fitted(trained)
+        given = [one for one in ("autoencoder", "training", "fill_value") if getattr(self, one) is not None]
+        if given:
+            raise InvalidParameterError(
+                f"The '{given[0]}' of AutoencoderOutlier must be None if fit gets 'trained', which is trained already."
+            )
         if trained.chain_.parts.n_classes or not trained.chain_.likelihood.has_values:
             raise InvalidParameterError(_CANNOT_SCORE)
         source = trained._open(X, reset=False)
@@ -392,5 +397,4 @@ def _vary(values: NDArray[Any]) -> bool:
     """Return whether records (n, *shape) differ."""
     size, is_float = batch_size(values.shape[1:], _BATCH), values.dtype.kind == "f"
     batches = (values[start : start + size] for start in range(0, len(values), size))
-    first = values[:1]
-    return any(not np.array_equal(one, np.broadcast_to(first, one.shape), equal_nan=is_float) for one in batches)
+    return any(not np.array_equal(one, np.broadcast_to(values[:1], one.shape), equal_nan=is_float) for one in batches)
