@@ -44,6 +44,6 @@ def spreads(panels: Mapping[str, Measured], steps: Sequence[str], *, x: str, y: 
             axes.set_xlabel(x)
             axes.grid(axis="y")
         every[0].set_ylabel(y)
-        every[-1].legend(loc="lower right")
+        every[-1].legend(loc="best")
         figure.draw_without_rendering()
     return figure
