@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -17,7 +17,8 @@ def label_numbers() -> dict[str, str]:
     filled = {"few-labels": few_labels(methods), "probes": probed(probes["probes"])}
     for method, name in (("unlabelled", "labels"), ("labels alone", "labels alone")):
         filled |= {f"{name}:{n}": f"{errors(draws)} %" for n, draws in methods[method].items()}
-    return filled
+    seconds = [row["seconds"] for row in methods["unlabelled"]["1000"].values()]
+    return {**filled, "labels:1000:minutes": f"{median(seconds) / 60:.0f}"}
 
 
 def errors(draws: dict[str, Any]) -> str:
