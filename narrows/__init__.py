@@ -9,11 +9,10 @@
 from __future__ import annotations
 
 import logging
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from narrows import errors
-from narrows.io.packages import naming_missing
+from narrows.io.packages import names_from, submodules_of
 
 if TYPE_CHECKING:
     from narrows.archive.compress import compress
@@ -77,10 +76,7 @@ _HOMES = {
     "try_qualities": "narrows.archive.trials",
 }
 # So are the folders with further names, such as `narrows.data.open` and `narrows.networks.Dense`.
-_FOLDERS = (
-    *("archive", "bottlenecks", "codec", "corruptions", "data", "evaluation", "likelihoods", "lossless", "model"),
-    *("networks", "penalties", "pictures", "preprocessing", "records", "training", "uses"),
-)
+_named, _folder = names_from(_HOMES, "narrows"), submodules_of("narrows")
 
 
 def __getattr__(name: str) -> Any:
@@ -88,12 +84,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("narrows")
-    if name not in _HOMES and name not in _FOLDERS:
-        raise AttributeError(f"module 'narrows' has no attribute '{name}'")
-    with naming_missing(f"narrows.{name}"):
-        if name in _FOLDERS:
-            return import_module(f"narrows.{name}")
-        return getattr(import_module(_HOMES[name]), name)
+    return _named(name) if name in _HOMES else _folder(name)
 
 
 def __dir__() -> list[str]:

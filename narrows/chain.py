@@ -38,6 +38,7 @@ from narrows.numerics.floats import as_floats
 from narrows.numerics.foreign_draws import draws_from
 from narrows.numerics.randomness import Stream
 from narrows.numerics.record_noise import Noise, RecordNoise, is_training_step
+from narrows.parts.loss_term import terms_of
 from narrows.penalties import Penalty
 from narrows.preprocessing import Missing, Preprocessing, Preprocessor
 from narrows.preprocessing.moments import Moments
@@ -103,10 +104,8 @@ class Chain(nn.Module):
         self.parts, self.shape = parts, shape
         self.corruption, self.penalties = parts.corruption, parts.penalties
         self.user_code = [one.title for one in (parts.network, parts.likelihood, *parts.penalties) if one.is_user_code]
-        for penalty in parts.penalties:
-            penalty.check_parts(parts)
-        if parts.adversary is not None:
-            parts.adversary.check_parts(parts)
+        for term in terms_of(parts):
+            term.check_parts(parts)
         dtypes = [dtype, *[np.dtype(np.float64)] * len(parts.preprocessing)]
         self.preprocessor = Preprocessor(
             part.build(shape, received) for part, received in zip(parts.preprocessing, dtypes, strict=False)

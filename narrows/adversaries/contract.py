@@ -20,11 +20,11 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from narrows.numerics.floats import wide
+from narrows.parts.loss_term import LossTerm
 from narrows.parts.options import Real, option
-from narrows.parts.part import Part
 
 if TYPE_CHECKING:
-    from narrows.chain import Chain, Parts
+    from narrows.chain import Chain
 
 __all__ = ["Adversary", "Contest", "Forward", "contest"]
 
@@ -73,7 +73,7 @@ class Contest:
     spread: Tensor
 
 
-class Adversary(Part, ABC, axis="adversary"):
+class Adversary(LossTerm, ABC, axis="adversary"):
     """Settings of a discriminator and of its training.
 
     Attributes
@@ -93,20 +93,6 @@ class Adversary(Part, ABC, axis="adversary"):
         "learning rate of the discriminator's optimiser (adam) at the peak of the schedule",
         default=5e-4,
     )
-
-    @property
-    def normal_prior(self) -> bool:
-        """Whether it draws the codes of all records together towards N(0, I), so that other draws decode well."""
-        return False
-
-    def check_parts(self, parts: Parts) -> None:
-        """Check that the adversary can be used with these parts.
-
-        Raises
-        ------
-        InvalidParameterError
-            If it cannot; says which parts it needs.
-        """
 
     @abstractmethod
     def discriminator(self, chain: Chain, generator: Generator) -> nn.Module:

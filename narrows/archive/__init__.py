@@ -11,11 +11,11 @@ the format. Reading needs only NumPy.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from narrows.archive.reader import Archive, open_archive
 from narrows.archive.restore import restore
+from narrows.io.packages import names_from
 
 if TYPE_CHECKING:
     from narrows.archive.description import Description, expected_psnr_db, inspect, is_archive
@@ -53,28 +53,23 @@ __all__ = [
 # To restore an archive of a few records takes less time than to import what reads tables, texts and fields, so all but
 # that is imported at first use.
 _HOMES = {
-    "Description": "description",
-    "FieldArchive": "field_reader",
-    "Problem": "report",
-    "Recovery": "recovery",
-    "Report": "report",
-    "TableArchive": "table_reader",
-    "TextsArchive": "texts_reader",
-    "WindowsArchive": "windows_reader",
-    "Writer": "writer",
-    "embed": "embedding",
-    "expected_psnr_db": "description",
-    "inspect": "description",
-    "is_archive": "description",
-    "recover": "recovery",
-    "verify": "verification",
+    "Description": "narrows.archive.description",
+    "FieldArchive": "narrows.archive.field_reader",
+    "Problem": "narrows.archive.report",
+    "Recovery": "narrows.archive.recovery",
+    "Report": "narrows.archive.report",
+    "TableArchive": "narrows.archive.table_reader",
+    "TextsArchive": "narrows.archive.texts_reader",
+    "WindowsArchive": "narrows.archive.windows_reader",
+    "Writer": "narrows.archive.writer",
+    "embed": "narrows.archive.embedding",
+    "expected_psnr_db": "narrows.archive.description",
+    "inspect": "narrows.archive.description",
+    "is_archive": "narrows.archive.description",
+    "recover": "narrows.archive.recovery",
+    "verify": "narrows.archive.verification",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'narrows.archive' has no attribute '{name}'")
-    return getattr(import_module(f"narrows.archive.{_HOMES[name]}"), name)
+__getattr__ = names_from(_HOMES, "narrows.archive")
 
 
 def __dir__() -> list[str]:

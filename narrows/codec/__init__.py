@@ -6,8 +6,9 @@ NumPy. Freezing a trained model (`freezing`) needs PyTorch, and nothing else her
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from narrows.io.packages import names_from
 
 if TYPE_CHECKING:
     from narrows.codec.frozen import FrozenCodec
@@ -22,9 +23,4 @@ _HOMES = {
     "OperatingPoint": "narrows.codec.operating_point",
     "read_frozen": "narrows.codec.model_file",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'narrows.codec' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = names_from(_HOMES, "narrows.codec")

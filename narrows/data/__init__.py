@@ -12,8 +12,9 @@ Files and folders have formats (`narrows.data.formats`); data sets with names ar
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from narrows.io.packages import names_from
 
 if TYPE_CHECKING:
     from narrows.data.arrays import check_values
@@ -51,12 +52,7 @@ _HOMES = {
     "range_of_finite": "narrows.data.finite",
     "write": "narrows.data.writing",
 }
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'narrows.data' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = names_from(_HOMES, "narrows.data")
 
 
 def __dir__() -> list[str]:

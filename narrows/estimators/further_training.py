@@ -19,6 +19,7 @@ from narrows.estimators.base import RecordsEstimator
 from narrows.model.fitted import FittedModel, Kept
 from narrows.model.weights import weights_digest
 from narrows.numerics.threads import one_openmp_thread
+from narrows.parts.loss_term import terms_of
 from narrows.parts.options import SequenceOf, check
 from narrows.parts.part import OneOf, as_optional_part
 from narrows.penalties import Penalty
@@ -106,10 +107,8 @@ def copy_of(chain: Chain, params: Mapping[str, Any]) -> Chain:
     chain = copy.deepcopy(chain)
     chain.zero_grad(set_to_none=True)
     chain.parts = replace(chain.parts, corruption=corruption, penalties=penalties, adversary=adversary)
-    for penalty in penalties:
-        penalty.check_parts(chain.parts)
-    if adversary is not None:
-        adversary.check_parts(chain.parts)
+    for term in terms_of(chain.parts):
+        term.check_parts(chain.parts)
     chain.corruption, chain.penalties = corruption, penalties
     return chain.train()
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any
 
 from narrows.errors import MissingPackageError
 
-__all__ = ["TRAIN_PACKAGES", "naming_missing", "submodules_of"]
+__all__ = ["TRAIN_PACKAGES", "names_from", "naming_missing", "submodules_of"]
 
 TRAIN_PACKAGES = {
     "PIL": "Pillow",
@@ -48,6 +49,31 @@ def naming_missing(what: str) -> Iterator[None]:
             "archives only. To install everything: pip install 'narrows[train]'",
             name=missing,
         ) from error
+
+
+def names_from(homes: Mapping[str, str], package: str) -> Callable[[str], Any]:
+    """Return the function ``__getattr__`` of a package, which imports names from their modules at first use.
+
+    Parameters
+    ----------
+    homes : mapping
+        The modules by the names that they define.
+    package : str
+        The package that has these names.
+
+    Examples
+    --------
+    >>> names_from({"Bars": "narrows.io.bars"}, "narrows.io")("Bars").__name__
+    'Bars'
+    """
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        with naming_missing(f"{package}.{name}"):
+            return getattr(import_module(homes[name]), name)
+
+    return find
 
 
 def submodules_of(package: str) -> Callable[[str], ModuleType]:

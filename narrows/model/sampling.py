@@ -13,6 +13,7 @@ from narrows.model.artefacts import LatentDensity
 from narrows.model.fitted import FittedModel
 from narrows.model.inference import decode, draw, losses, noise_of, project_codes, returned_dtype
 from narrows.numerics.randomness import Stream, rng
+from narrows.parts.loss_term import terms_of
 from narrows.parts.options import Choice, Integer, check
 
 __all__ = [
@@ -33,10 +34,7 @@ SOURCES = ("auto", "prior", "density")
 
 def has_prior(model: FittedModel) -> bool:
     """Return whether training made the codes of all records together follow N(0, I)."""
-    adversary, penalties = model.chain.parts.adversary, model.chain.penalties
-    if model.chain.bottleneck.normal_prior or any(penalty.normal_prior for penalty in penalties):
-        return True
-    return adversary is not None and adversary.normal_prior
+    return model.chain.bottleneck.normal_prior or any(term.normal_prior for term in terms_of(model.chain.parts))
 
 
 def source_of(model: FittedModel, source: str) -> str:

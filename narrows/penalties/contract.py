@@ -7,22 +7,17 @@ from typing import TYPE_CHECKING
 
 from torch import Generator, Tensor
 
-from narrows.parts.part import Part
+from narrows.parts.loss_term import LossTerm
 
 if TYPE_CHECKING:
     from narrows.bottlenecks.contract import Code
-    from narrows.chain import Chain, Parts
+    from narrows.chain import Chain
 
 __all__ = ["Penalty"]
 
 
-class Penalty(Part, ABC, axis="penalty"):
+class Penalty(LossTerm, ABC, axis="penalty"):
     """A term of the loss, in nats, that depends on the encoding of a record."""
-
-    @property
-    def normal_prior(self) -> bool:
-        """Whether it draws the codes of all records together towards N(0, I), so that other draws decode well."""
-        return False
 
     @property
     def couples_records(self) -> bool:
@@ -33,15 +28,6 @@ class Penalty(Part, ABC, axis="penalty"):
     def n_partners(self) -> int:
         """From how many nearest training records one is drawn for each, so that both are in a batch; 0: none is."""
         return 0
-
-    def check_parts(self, parts: Parts) -> None:
-        """Check that the penalty can be used with these parts.
-
-        Raises
-        ------
-        InvalidParameterError
-            If it cannot; says which parts it needs.
-        """
 
     @abstractmethod
     def cost(self, chain: Chain, x: Tensor, h: Tensor, code: Code, generator: Generator | None = None) -> Tensor:

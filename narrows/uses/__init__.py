@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from narrows.io.packages import naming_missing, submodules_of
+from narrows.io.packages import names_from, submodules_of
 
 if TYPE_CHECKING:
     from narrows.uses.classification import predict_classes
@@ -25,11 +24,8 @@ _HOMES = {
     "score_records": "narrows.uses.record_scores",
     "score_series": "narrows.uses.series_scores",
 }
-_submodule = submodules_of("narrows.uses")
+_named, _submodule = names_from(_HOMES, "narrows.uses"), submodules_of("narrows.uses")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        return _submodule(name)
-    with naming_missing(f"narrows.uses.{name}"):
-        return getattr(import_module(_HOMES[name]), name)
+    return _named(name) if name in _HOMES else _submodule(name)
