@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from narrows.cli.archive_options import bound_options, quality_options, stored_options
 from narrows.cli.compress_bytes import compress_bytes
 from narrows.cli.compress_field import compress_without_model
 from narrows.cli.compress_options import check_bound, check_model, check_options, check_values, choose, losses
@@ -60,7 +61,8 @@ before it in its chunk.
 Without -m, a table in a CSV, TSV, Parquet or Feather file is compressed in one step: its columns are typed, what they
 have in common is learned, and the archive has all that restoring needs. CSV files come back byte for byte, as they were
 before gzip or zstd. A CSV file of numbers at a date each is a series; --as table makes it a table. Text from standard
-input (-) is a table, too.
+input (-) is a table, too. With --max-error price=1%,carat=0.01 the values of these columns have a bound, in seconds
+those of dates; all others are exact.
 
 Several processes or machines compress one set of records with --plan and --shard, see `narrows plan --help`.
 
@@ -81,68 +83,16 @@ so that reading needs FILE.narrows alone.
 @click.option(
     "-o", "--output", type=WRITES_PIPE, metavar="FILE.narrows", help="Output: the archive; - for standard output."
 )
-@click.option("--psnr", type=float, metavar="DB", help="Reach this quality with the fewest bytes, by any way.")
-@click.option("--bytes-per-record", type=float, metavar="B", help="Best quality in at most B bytes for each record.")
-@click.option("--quality", type=int, metavar="K", help="Number of a quality, from 0, the coarsest; see --dry-run.")
+@quality_options
 @click.option("--dry-run", is_flag=True, help="Show what each quality would yield for DATA; write nothing.")
-@click.option(
-    "--max-error",
-    metavar="E",
-    help="Largest error of any value: in the data's units, or 1% of their range. Also beside --psnr. Of a table: of "
-    "columns, price=1%,carat=0.01, of dates in seconds; all others are exact.",
-)
-@click.option(
-    "--fill-value",
-    type=float,
-    metavar="V",
-    help="With --max-error: a value that stands for missing ones; it is restored exactly and is no part of the range.  "
-    "[default: that of the model]",
-)
-@click.option("--lossless", is_flag=True, help="Restore every bit.")
-@click.option(
-    "--accept-loss",
-    metavar="KINDS",
-    help="With --lossless: what reading image files may lose: frames, cmyk, depth or alpha, or several with commas.",
-)
-@click.option(
-    "--overlap",
-    type=int,
-    metavar="PIXELS",
-    help="Overlap of the tiles of larger images, in pixels; by default 0, or that of the archive to append to.",
-)
-@click.option(
-    "--effort",
-    type=click.IntRange(0, 9),
-    default=0,
-    show_default=True,
-    help="More effort: fewer bytes at the same quality, in more time. Reading takes no longer.",
-)
-@click.option("--embed-model", is_flag=True, help="Store the decoder in the archive, so that reading needs no model.")
-@click.option(
-    "--chunk-records",
-    type=int,
-    metavar="N",
-    help="Largest number of records in a chunk. Smaller chunks make single records faster to read and the archive "
-    "larger.  [default: up to 16,384; with --max-error or --lossless up to 4,096; with a residual model fewer]",
-)
+@bound_options
+@stored_options
 @click.option(
     "--as",
     "kind",
     type=click.Choice(["field", "records", "table"]),
     help="Without -m: whether DATA is one field over all axes, records along the first axis, or the rows of a table.  "
     "[default: files of text are tables or series, other arrays are fields]",
-)
-@click.option(
-    "--labels",
-    type=READS,
-    metavar="FILE|auto",
-    help="Store a label with each record, for `narrows search`: auto: those that come with DATA; or those in a .npy or "
-    "IDX file, or on the lines of a text.",
-)
-@click.option(
-    "--keep-codes",
-    is_flag=True,
-    help="With --max-error or --lossless: keep codes that restoring does not need, to search the archive.",
 )
 @click.option("--plan", type=READS, metavar="PLAN", help="Compress as a plan says, made by `narrows plan`.")
 @click.option(

@@ -26,6 +26,7 @@ __all__ = [
     "piped_archive_argument",
     "quiet_option",
     "threads_option",
+    "together",
     "write_options",
 ]
 
@@ -49,7 +50,7 @@ def _device(default: str | None) -> Callable[[Command], Command]:
     )
 
 
-def _together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def together(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Return a decorator that adds several options, shown in this order."""
 
     def add(command: Command) -> Command:
@@ -115,8 +116,8 @@ def data_options(command: Command) -> Command:
     for name, (allowed, meaning, _) in FORMAT_OPTIONS.items():
         flag, text = f"--{name.replace('_', '-')}", f"{meaning[0].upper()}{meaning[1:]}."
         options.append(click.option(flag, metavar=allowed.metavar, help=text))
-    return cast("Command", _together(*options)(collected))
+    return cast("Command", together(*options)(collected))
 
 
-write_options = _together(force_option, json_option, quiet_option)
+write_options = together(force_option, json_option, quiet_option)
 """Options of verbs that write an output and report it: ``force``, ``as_json`` and ``quiet``."""

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from narrows.cli.archive_options import bound_options, quality_options, stored_options
 from narrows.cli.compress_options import check_bound, check_options, check_values, losses
 from narrows.cli.console import aligned, count, number, print_json, print_written
 from narrows.cli.file_names import refuse_other_kinds
 from narrows.cli.inputs import check_file_output, load_model, open_data
 from narrows.cli.options import data_argument, data_options, device_option, model_option, write_options
-from narrows.cli.outputs import READS, WRITES, Verb
+from narrows.cli.outputs import WRITES, Verb
 from narrows.cli.warned import say
 from narrows.errors import recorded
 
@@ -37,21 +38,9 @@ Series, texts and tables are not sharded: split them into files, and write an ar
 @data_argument
 @model_option
 @click.option("-o", "--output", type=WRITES, required=True, metavar="PLAN", help="Output: the plan, a JSON file.")
-@click.option("--psnr", type=float, metavar="DB", help="Reach this quality with the fewest bytes, by any way.")
-@click.option("--bytes-per-record", type=float, metavar="B", help="Best quality in at most B bytes for each record.")
-@click.option("--quality", type=int, metavar="K", help="Number of a quality, from 0, the coarsest.")
-@click.option("--max-error", metavar="E", help="Largest error of any value: in the data's units, or 1% of their range.")
-@click.option("--fill-value", type=float, metavar="V", help="With --max-error: a value that is restored exactly.")
-@click.option("--lossless", is_flag=True, help="Restore every bit.")
-@click.option("--accept-loss", metavar="KINDS", help="With --lossless: what reading image files may lose.")
-@click.option("--overlap", type=int, metavar="PIXELS", help="Overlap of the tiles of larger images, in pixels.")
-@click.option("--effort", type=click.IntRange(0, 9), default=0, show_default=True, help="More effort: fewer bytes.")
-@click.option("--embed-model", is_flag=True, help="Store the decoder in the archive, so that reading needs no model.")
-@click.option(
-    "--chunk-records", type=int, metavar="N", help="Largest number of records in a chunk. Shards consist of chunks."
-)
-@click.option("--labels", type=READS, metavar="FILE|auto", help="Store a label with each record, for `narrows search`.")
-@click.option("--keep-codes", is_flag=True, help="With a bound: keep codes that restoring does not need, for search.")
+@quality_options
+@bound_options
+@stored_options
 @data_options
 @device_option
 @write_options

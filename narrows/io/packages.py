@@ -63,8 +63,8 @@ def names_from(homes: Mapping[str, str], package: str) -> Callable[[str], Any]:
 
     Examples
     --------
-    >>> names_from({"Bars": "narrows.io.bars"}, "narrows.io")("Bars").__name__
-    'Bars'
+    >>> names_from({"Progress": "narrows.io.progress"}, "narrows.io")("Progress").__name__
+    'Progress'
     """
 
     def find(name: str) -> Any:
