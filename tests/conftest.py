@@ -131,6 +131,25 @@ def _each_tensor_is_packed_once():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _each_image_is_encoded_once():
+    """Remember the files of other formats: what is printed of most archives compares them with those of few images."""
+    from narrows.archive import yardsticks
+
+    encoded = {}
+
+    def encode_once(pixels, name, **how):
+        key = pixels.tobytes(), pixels.shape, name, *sorted(how.items())
+        if key not in encoded:
+            encoded[key] = encode(pixels, name, **how)
+        return encoded[key]
+
+    encode = yardsticks._encoded
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(yardsticks, "_encoded", encode_once)
+        yield
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory):
     """Return a function by which one of the processes makes a file, and all use it.

@@ -74,10 +74,11 @@ def test_the_commands_on_compression_run(tmp_path: Path, monkeypatch: pytest.Mon
         # This one is asked for a quality, which it must have learned to reach.
         more = "--epochs 30 --batch-size 32" if "-o model.safetensors" in line else "--epochs 1 --limit 100"
         if "--recipe lossless" in line:
-            more += " --set residual__epochs=1"
+            more += " --set residual__epochs=1 --set residual__n_hidden=4"
         if "pieces/" in line:
             more += " --set network=strided --set network__channels=6,8"
-        result = CliRunner().invoke(main, quick(line.replace("1437:1447", "240:250"), more))
+        shorter = line.replace("1437:1447", "240:250").replace("--effort 9", "--effort 2")
+        result = CliRunner().invoke(main, quick(shorter, more))
         assert result.exit_code == 0, f"{line}\n{result.output}"
     with Image.open("scans-restored/003.png") as scan:
         assert scan.size == (48, 40)

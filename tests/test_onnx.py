@@ -67,6 +67,12 @@ def trained(x=IMAGES, y=None, **params):
 
 
 @functools.cache
+def model_of(case):
+    x, params = CASES[case]
+    return trained(x, **params)
+
+
+@functools.cache
 def session_of(path):
     import onnxruntime
 
@@ -111,8 +117,7 @@ OF_WHOLES |= {"recurrent, gru one channel", "missing values", "uint16"}
     "case", [case if case in OF_WHOLES else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
 )
 def test_a_file_computes_what_the_model_computes(case, tmp_path):
-    x, params = CASES[case]
-    model = trained(x, **params)
+    x, model = CASES[case][0], model_of(case)
     given, _, restored = in_pytorch(model, x)
     path = model.export_onnx(tmp_path / "model")
     for n in (1, 24):
@@ -130,8 +135,7 @@ def test_there_are_such_cases():
     "case", [case if case in OF_HALVES else pytest.param(case, marks=pytest.mark.slow) for case in CASES]
 )
 def test_the_file_of_a_half_computes_what_it_computes(case, tmp_path):
-    x, params = CASES[case]
-    model = trained(x, **params)
+    x, model = CASES[case][0], model_of(case)
     given, codes, restored = in_pytorch(model, x)
     encoder, decoder = (model.export_onnx(tmp_path / part, part=part) for part in ("encoder", "decoder"))
     for n in (1, 24):

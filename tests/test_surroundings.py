@@ -6,6 +6,7 @@ import torch
 
 import narrows
 from narrows import Autoencoder, AutoencoderClassifier, Training
+from narrows.networks import Dense
 from narrows.numerics.surroundings import usual_settings
 
 X = np.random.default_rng(0).normal(size=(120, 6)).astype(np.float32)
@@ -59,31 +60,48 @@ def assert_equal(found, expected):
         np.testing.assert_array_equal(one, other)
 
 
-def test_models_are_the_same(setting, model, tmp_path):
+@pytest.fixture(scope="module")
+def expected(model, tmp_path_factory):
+    """Return the results of all uses of the model, with the usual settings."""
+    return uses(model, tmp_path_factory.mktemp("usual"))
+
+
+def test_models_are_the_same(setting, model, expected, tmp_path):
     with setting():
         trained = vae().fit(X)
     assert trained.unmeasured_ == model.unmeasured_
-    assert_equal(uses(trained, tmp_path), uses(model, tmp_path))
+    assert_equal(uses(trained, tmp_path), expected)
 
 
-def test_uses_of_models_are_the_same(setting, model, tmp_path):
-    expected = uses(model, tmp_path)
+def test_uses_of_models_are_the_same(setting, model, expected, tmp_path):
     with setting():
         assert_equal(uses(model, tmp_path), expected)
 
 
-def test_classifiers_are_the_same(setting):
-    expected = AutoencoderClassifier(training=Training(epochs=1), random_state=0).fit(X, LABELS).predict_proba(X)
+def probabilities():
+    """Return the predictions of a new classifier."""
+    network = Dense(widths=(16,), activation="silu", code_activation="silu")
+    autoencoder = Autoencoder(16, network=network, training=Training(epochs=1), artefacts=())
+    model = AutoencoderClassifier(autoencoder, training=Training(epochs=1), random_state=0)
+    return model.fit(X, LABELS).predict_proba(X)
+
+
+@pytest.fixture(scope="module")
+def expected_probabilities():
+    return probabilities()
+
+
+def test_classifiers_are_the_same(setting, expected_probabilities):
     with setting():
-        found = AutoencoderClassifier(training=Training(epochs=1), random_state=0).fit(X, LABELS).predict_proba(X)
-    np.testing.assert_array_equal(found, expected)
+        found = probabilities()
+    np.testing.assert_array_equal(found, expected_probabilities)
 
 
-def test_models_that_were_loaded_are_as_others(setting, model, tmp_path):
+def test_models_that_were_loaded_are_as_others(setting, model, expected, tmp_path):
     model.save(tmp_path / "m.safetensors")
     with setting():
         loaded = narrows.load(tmp_path / "m.safetensors")
-    assert_equal(uses(loaded, tmp_path), uses(model, tmp_path))
+    assert_equal(uses(loaded, tmp_path), expected)
     loaded.fit(X)
 
 

@@ -141,14 +141,9 @@ def _of_images(some: NDArray[Any], n_records: int, psnr: float | None) -> list[Y
     sheet, share = _sheet(some)
     blank = np.zeros_like(sheet)
 
-    def encode(pixels: NDArray[np.uint8], name: str, **how: Any) -> bytes:
-        made = io.BytesIO()
-        Image.fromarray(pixels).save(made, name.upper(), **how)
-        return made.getvalue()
-
     def size(data: bytes, name: str, **how: Any) -> int:
         """Return the size for all records: what depends on them, and once what does not."""
-        fixed = min(len(encode(blank, name, **how)), len(data))
+        fixed = min(len(_encoded(blank, name, **how)), len(data))
         return round(fixed + (len(data) - fixed) * n_records / share)
 
     def decoded(data: bytes) -> NDArray[np.uint8]:
@@ -157,11 +152,11 @@ def _of_images(some: NDArray[Any], n_records: int, psnr: float | None) -> list[Y
     names = [name for name in ("WebP", "AVIF", "PNG") if name == "PNG" or features.check(name.lower())]
     exact = [name for name in names if name in _EXACT]
     if psnr is None:
-        return [Yardstick(one, size(encode(sheet, one, **_EXACT[one]), one, **_EXACT[one]), None) for one in exact]
+        return [Yardstick(one, size(_encoded(sheet, one, **_EXACT[one]), one, **_EXACT[one]), None) for one in exact]
     found = []
     for name in (name for name in names if name in _LOSSY):
         quality, data, reached = _coarsest(
-            lambda quality, name=name: encode(sheet, name, quality=quality, **_LOSSY[name]),  # type: ignore[misc]
+            lambda quality, name=name: _encoded(sheet, name, quality=quality, **_LOSSY[name]),  # type: ignore[misc]
             lambda data: psnr_db(float(np.square(sheet.astype(np.float64) - decoded(data)).mean()), 255.0),
             psnr,
         )
@@ -169,6 +164,15 @@ def _of_images(some: NDArray[Any], n_records: int, psnr: float | None) -> list[Y
             shown = reached if math.isfinite(reached) else None
             found.append(Yardstick(name, size(data, name, quality=quality, **_LOSSY[name]), shown))
     return found
+
+
+def _encoded(pixels: NDArray[np.uint8], name: str, **how: Any) -> bytes:
+    """Return an image in a format of Pillow."""
+    from PIL import Image
+
+    made = io.BytesIO()
+    Image.fromarray(pixels).save(made, name.upper(), **how)
+    return made.getvalue()
 
 
 def _sheet(some: NDArray[Any]) -> tuple[NDArray[np.uint8], float]:

@@ -49,7 +49,7 @@ def forged(make, codec, records, fuzz, payloads, declared=None):
     return path
 
 
-@pytest.mark.parametrize(("n", "n_seeds"), [(60, 1), pytest.param(100, 4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("n", "n_seeds"), [(40, 1), pytest.param(100, 4, marks=pytest.mark.slow)])
 def test_damaged_files(fuzz, n, n_seeds):
     started = time.perf_counter()
     counts = sum((fuzz.run(n, seed) for seed in range(n_seeds)), start=fuzz.Counter())
@@ -58,7 +58,7 @@ def test_damaged_files(fuzz, n, n_seeds):
     assert time.perf_counter() - started < 120
 
 
-@pytest.mark.parametrize("n", [80, pytest.param(300, marks=pytest.mark.slow)])  # the first 80 of the 300
+@pytest.mark.parametrize("n", [60, pytest.param(300, marks=pytest.mark.slow)])  # the first 60 of the 300
 def test_damaged_files_with_a_bound(fuzz, n):
     counts = fuzz.run(n, bounded=True)
     assert {outcome for _, outcome in counts} >= {"right", "CorruptArchiveError", "ArchiveError"}

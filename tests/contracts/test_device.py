@@ -83,12 +83,13 @@ def test_every_part_learns_and_restores_there(part):
     likelihood = "bernoulli" if part.name == "binarise" else "normal"
     n_latent = None if part.axis == "network" else 10  # a map may be the code
     params = Autoencoder(n_latent, **{**SMALL, "likelihood": likelihood, **changed}).get_params(deep=False)
-    records = Records(IMAGES, CUDA)
+    images = IMAGES[:, :2, :3] if part.name == "columns" else IMAGES  # each column is a mixture of its own
+    records = Records(images, CUDA)
     n_classes = 0 if getattr(part, "tied", False) or part.name == "contractive" else 2
     try:
-        schema = schema_of("auto", IMAGES.shape[1:], IMAGES.dtype)
-        parts = parts_for(params, Source(IMAGES), schema, 0, n_classes=n_classes)
-        chain = new_chain(parts, params["training"] or Training(), Source(IMAGES), records, 0)
+        schema = schema_of("auto", images.shape[1:], images.dtype)
+        parts = parts_for(params, Source(images), schema, 0, n_classes=n_classes)
+        chain = new_chain(parts, params["training"] or Training(), Source(images), records, 0)
     except InvalidParameterError as error:
         pytest.skip(f"not without other settings besides: {error}")
     assert {tensor.device for tensor in chain.state_dict().values()} == {CUDA}

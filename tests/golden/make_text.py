@@ -40,7 +40,10 @@ ARCHIVES = {
 
 def hash_of(path: Path) -> str:
     """Return a hash of the texts that are restored."""
-    texts = narrows.restore(path)
+    return hash_of_texts(narrows.restore(path))
+
+
+def hash_of_texts(texts) -> str:
     return hashlib.sha256(b"\n".join(map(encoded, texts))).hexdigest()
 
 

@@ -26,13 +26,15 @@ make = _make()
 
 
 @pytest.mark.parametrize("name", sorted(HASHES))
-def test_texts_restore_to_what_they_did(name):
+def test_texts_restore_to_what_they_did(name, loops):
     path = HERE / "text" / name
-    assert make.hash_of(path) == HASHES[name]
-    assert verify(path).is_intact
+    texts = narrows.restore(path)
+    assert make.hash_of_texts(texts) == HASHES[name]
+    if loops == "compiled":  # what is said of the file does not depend on the loops
+        assert verify(path).is_intact
     assert ("texts" in inspect(path).metadata["text"]) == name.startswith("lines")
     if "exact" in name:
-        assert narrows.restore(path) == make.ARCHIVES[path.stem][0]
+        assert texts == make.ARCHIVES[path.stem][0]
 
 
 def test_every_archive_has_a_hash():

@@ -17,7 +17,7 @@ from narrows.errors import DataError, InvalidParameterError
 
 pytest.importorskip("pyarrow")
 
-N = 3000
+N = 1250
 
 
 def csv_text(*, gaps=(), irregular=False, n=N):

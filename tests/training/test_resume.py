@@ -143,8 +143,16 @@ def test_convolutions_go_on_though_their_kernels_lie_channels_last(optimiser, tm
     assert outcome(resumed) == whole
 
 
-@pytest.mark.parametrize("optimiser", OPTIMISERS, ids=repr)
-@pytest.mark.parametrize("stop_after", [2, 7, 12, 18])
+def _some(cases, quick):
+    """Return cases of which all but those at some places are slow."""
+    return [case if i in quick else pytest.param(*case, marks=pytest.mark.slow) for i, case in enumerate(cases)]
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "stop_after"),
+    _some([(optimiser, steps) for optimiser in OPTIMISERS for steps in (2, 7, 12, 18)], quick={0, 3, 5, 10, 15}),
+    ids=repr,
+)
 def test_a_power_cut_loses_only_what_came_after_the_last_checkpoint(
     optimiser, stop_after, tmp_path, monkeypatch, unstopped
 ):
@@ -289,7 +297,7 @@ def test_a_run_of_several_stages_goes_on_in_the_stage_it_was_in(stop, stop_after
     assert callback.n_steps == 24 - done
 
 
-@pytest.mark.parametrize("stop_after", [2, 5, 7])
+@pytest.mark.parametrize("stop_after", [2, pytest.param(5, marks=pytest.mark.slow), 7])
 def test_the_network_of_residuals_is_kept_as_well(stop_after, tmp_path, monkeypatch):
     images = np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8)
     monkeypatch.setattr("narrows.training.loop._SAVE_SECONDS", -1.0)

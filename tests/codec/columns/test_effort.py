@@ -23,8 +23,8 @@ def n_estimates(monkeypatch):
 
 
 def test_twice_the_columns_take_twice_the_estimates(n_estimates):
-    values = np.random.default_rng(0).integers(0, 1000, (8, 80))
-    assert n_estimates(values) < 2.2 * n_estimates(values[:, :40])
+    values = np.random.default_rng(0).integers(0, 1000, (8, 40))
+    assert n_estimates(values) < 2.2 * n_estimates(values[:, :20])
 
 
 @pytest.mark.slow
