@@ -35,6 +35,7 @@ from narrows.estimators.label_training import (
     LabelRun,
     labels_stage,
     new_softmax_layer,
+    refuse_adversary,
     softmax_layer_of,
     stages_without_labels,
     together,
@@ -163,6 +164,7 @@ class ContinuingClassifier(KeepsMoments, Movable):
         others = without_labels(source, more, apart.records)
         unlabelled = together(apart.records, others)
         if start is None:
+            refuse_adversary(params)
             schema = schema_for(params["record"], source)
             parts = parts_for(params, source, schema, seed)
             chain = new_chain(parts, settings, source, unlabelled, seed, more=more)

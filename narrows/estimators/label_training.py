@@ -12,6 +12,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from narrows.adversaries import Adversary
 from narrows.chain import Chain
 from narrows.data import Source
 from narrows.errors import DataError, InvalidParameterError
@@ -23,6 +24,7 @@ from narrows.networks.initialisation import undrawn
 from narrows.numerics.batches import Labelled
 from narrows.numerics.foreign_draws import draws_from
 from narrows.numerics.randomness import Stream
+from narrows.parts.part import as_optional_part
 from narrows.training import Checkpoint, JoinedRecords, LabelledRecords, Records, Stage, Training, Uncoupled
 from narrows.training.stages import rows_by_stage
 
@@ -127,15 +129,27 @@ class LabelLearner(Uncoupled, nn.Module):
         return logits
 
 
+def refuse_adversary(params: Mapping[str, Any]) -> None:
+    """Refuse the parameters of an autoencoder with an adversary, which trains nothing here.
+
+    Raises
+    ------
+    InvalidParameterError
+        Names it.
+    """
+    adversary = as_optional_part(Adversary, params.get("adversary"))
+    if adversary is not None:
+        raise InvalidParameterError(
+            "The autoencoder of a new classifier cannot have an adversary, which is not trained on labels. "
+            f"Got adversary='{adversary.name}'. Set adversary=None, or train the autoencoder first and give it as "
+            "'start'."
+        )
+
+
 def stages_without_labels(
     params: Mapping[str, Any], chain: Chain, records: Records, held_out: Records | None
 ) -> list[Stage]:
     """Return the stages that come before the labels: pretraining, or else the whole autoencoder."""
-    if chain.parts.adversary is not None:
-        raise InvalidParameterError(
-            "The autoencoder of a classifier cannot have an adversary. "
-            f"Got adversary='{chain.parts.adversary.name}'. Set adversary=None."
-        )
     stages = pretraining_stages(params, chain, records)
     if stages:
         return stages

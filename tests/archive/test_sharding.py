@@ -222,6 +222,21 @@ def test_a_shard_needs_the_data_model_and_version_of_its_plan(planned, source, c
     assert not out.exists()
 
 
+def test_workers_with_other_labels_are_refused(codec_model, source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("labels.npy", np.arange(N))
+    narrows.plan(source, "p.json", model=codec_model, labels="labels.npy")
+    np.save("labels.npy", np.arange(N) // 2)
+    with pytest.raises(DataError, match=r"made with other labels than those of labels\.npy"):
+        narrows.compress_shard(source, "a.narrows", plan="p.json", shard="1/1", model=codec_model)
+    narrows.plan(source, "q.json", model=codec_model, labels="labels.npy")
+    assert read_plan("p.json").digest != read_plan("q.json").digest
+    narrows.plan(source, "auto.json", model=codec_model, labels="auto")
+    others = replace(source, labels=source.labels[::-1])
+    with pytest.raises(DataError, match="labels than those of the data"):
+        narrows.compress_shard(others, "a.narrows", plan="auto.json", model=codec_model)
+
+
 def test_what_is_stored_as_a_whole_is_not_sharded(codec_model, source, tmp_path):
     with pytest.raises(InvalidParameterError, match=r"must be 'auto' or the path of a file"):
         narrows.plan(source, tmp_path / "p.json", model=codec_model, labels=[1, 2])

@@ -152,10 +152,19 @@ def test_a_discriminator_that_is_not_finite_ends_the_run():
         Opponent.of(discriminator, Adam(), "codes").check("epoch 1")
 
 
-def test_a_classifier_takes_no_adversary():
-    model = AutoencoderClassifier(make(), training=Training(epochs=1))
-    with pytest.raises(InvalidParameterError, match="autoencoder of a classifier cannot have an adversary"):
+@pytest.mark.parametrize("pretrain", [True, False])
+def test_a_new_classifier_takes_no_adversary(pretrain):
+    model = AutoencoderClassifier(make(), pretrain=pretrain, training=Training(epochs=1))
+    with pytest.raises(InvalidParameterError, match="autoencoder of a new classifier cannot have an adversary"):
         model.fit(X, np.arange(40) % 2)
+    with pytest.raises(InvalidParameterError, match="Got adversary='codes'"):
+        model.partial_fit(X, np.arange(40) % 2, classes=[0, 1])
+
+
+def test_a_classifier_starts_from_an_autoencoder_that_was_trained_against_an_adversary():
+    model = AutoencoderClassifier(make(), training=Training(epochs=1), random_state=0)
+    model.fit(X, np.arange(40) % 2, start=make().fit(X))
+    assert model.fit(X, np.arange(40) % 2, more_epochs=1).predict(X).shape == (40,)
 
 
 # Means of weights

@@ -11,12 +11,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from narrows.archive.labels import Label
 from narrows.data import Source
 from narrows.errors import DataError, DataNotFoundError, InvalidParameterError, WrongModelError
 from narrows.io.files import as_path, write_atomically
 from narrows.io.remote import fetched
 
-__all__ = ["SHARD", "SavedPlan", "data_facts", "parse_shard", "read_plan", "write_saved"]
+__all__ = ["SHARD", "SavedPlan", "data_facts", "digest_of", "parse_shard", "read_plan", "write_saved"]
 
 SHARD = "shard"
 """Entry of the metadata of a part: digest of the plan, number and count of the shards, first record, all records."""
@@ -61,6 +62,8 @@ class SavedPlan:
         Likewise.
     labels : str or None
         "auto" or the path of a file.
+    labels_digest : str or None
+        SHA-256 of the labels of all records.
     """
 
     narrows: str
@@ -87,6 +90,7 @@ class SavedPlan:
     effort: int
     overlap: int | None
     labels: str | None
+    labels_digest: str | None
 
     @property
     def digest(self) -> str:
@@ -144,6 +148,21 @@ class SavedPlan:
                     "shard of them, or make a plan of these data."
                 )
 
+    def check_labels(self, labels: list[Label] | None) -> None:
+        """Refuse labels that are not those of the plan.
+
+        Raises
+        ------
+        DataError
+            Names where they come from.
+        """
+        if digest_of(labels) != self.labels_digest:
+            where = "the data" if self.labels == "auto" else self.labels
+            raise DataError(
+                f"The plan was made with other labels than those of {where}. Give each worker the labels of the plan, "
+                "or make a plan with these."
+            )
+
     def check_model(self, codec: str, weights: str) -> None:
         """Refuse a model that the plan was not made with, by the digests of its codec and weights.
 
@@ -194,6 +213,11 @@ def data_facts(source: Source) -> dict[str, Any]:
         crc = zlib.crc32(np.ascontiguousarray(source.values[item]).tobytes(), crc)
     facts = {"n_items": len(source), "shape": list(source.shape), "dtype": source.dtype.name, "crc": f"{crc:08x}"}
     return {"name": source.name, **facts}
+
+
+def digest_of(labels: list[Label] | None) -> str | None:
+    """Return the SHA-256 of the labels of records, in hexadecimal; None without labels."""
+    return None if labels is None else hashlib.sha256(json.dumps(labels).encode()).hexdigest()
 
 
 def parse_shard(shard: str | tuple[int, int]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from narrows.archive.byte_model_writer import byte_model_of
 from narrows.archive.encoder import ModelEncoder
 from narrows.archive.new_metadata import new_metadata
 from narrows.archive.plan import plan_archive
-from narrows.archive.sharding.plan_file import SavedPlan, data_facts, write_saved
+from narrows.archive.sharding.plan_file import SavedPlan, data_facts, digest_of, write_saved
 from narrows.archive.table_codec import is_table_model
 from narrows.data import Source
 from narrows.errors import InvalidParameterError
@@ -132,6 +132,7 @@ def plan(
         effort=effort,
         overlap=overlap,
         labels=None if labels is None else os.fspath(labels),
+        labels_digest=digest_of(made.labels),
     )
     write_saved(saved, path, force=force)
     return saved

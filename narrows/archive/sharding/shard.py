@@ -72,7 +72,7 @@ def compress_shard(
     Raises
     ------
     DataError, WrongModelError
-        If the data or the model are not those of the plan.
+        If the data, their labels or the model are not those of the plan.
     InvalidParameterError
         If there is no such shard, or the plan was made by another version of narrows.
     OutputExistsError, OutputError, DataNotFoundError
@@ -122,6 +122,7 @@ def _plan_of(
     whole = encoder.codec
     layout = layout_for(source, whole, saved.overlap)
     labels = labels_for(source, saved.labels, layout, None, path)
+    saved.check_labels(labels)
     part = slice(items.start, items.stop)
     some = replace(
         source,
