@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -19,6 +20,7 @@ def single_numbers() -> dict[str, str]:
         **_samples(_read("generation")),
         **_recipes(_read("recipes")),
         **_scale(_read("processes")),
+        **_logs(_read("text")["sets"]),
         **_files(),
     }
 
@@ -50,6 +52,8 @@ def _maps(maps: dict[str, Any]) -> dict[str, str]:
     filled = {}
     for name in ("mnist auto", "mnist hinton2006", "mnist map"):
         code, pca = maps[name]["maps"][:2]
+        if "training_seconds" in maps[name]:
+            filled[f"{name}:training"] = f"{maps[name]['training_seconds'] / 60:.0f} minutes"
         filled |= {f"{name}:accuracy": f"{code['accuracy']:.2f}", f"{name}:pca": f"{pca['accuracy']:.2f}"}
     return filled
 
@@ -59,8 +63,9 @@ def _networks(errors: dict[str, Any]) -> dict[str, str]:
 
 
 def _noisy_queries(rows: dict[str, Any]) -> dict[str, str]:
+    n_bytes = {"search:archive": f"{rows['archive of codec']['bytes']:.1f}"}
     of = {name: row["precision"] for name, row in rows.items() if name.endswith(("noise 0", "noise 0.3", "noise 0.5"))}
-    return {name: f"{100 * precision:.1f} %" for name, precision in of.items()}
+    return n_bytes | {name: f"{100 * precision:.1f} %" for name, precision in of.items()}
 
 
 def _samples(rows: dict[str, Any]) -> dict[str, str]:
@@ -72,6 +77,19 @@ def _recipes(rows: dict[str, Any]) -> dict[str, str]:
     for name, row in rows.items():
         filled |= {f"{name}:epochs": str(row["epochs"]), f"{name}:seconds": f"{row['training_seconds']:.0f}"}
     return filled
+
+
+LOGS = ("Android", "Apache", "HPC", "Hadoop", "Linux", "Spark", "Windows", "Zookeeper")
+
+
+def _logs(sets: dict[str, Any]) -> dict[str, str]:
+    """Return what logs take of the bytes of others, on average."""
+    alone = [
+        sets[name]["model"]["alone"]["bytes"] / min(one["bytes"] for one in sets[name]["zstd"].values())
+        for name in LOGS
+    ]
+    whole = [sets[name]["whole"]["narrows"] / sets[name]["whole"]["xz"] for name in LOGS]
+    return {"logs:dictionary": f"{mean(alone):.2f}", "logs:xz": f"{mean(whole):.2f}"}
 
 
 def _files() -> dict[str, str]:
