@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -150,8 +151,39 @@ def small_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large_digits: A
     return tmp_path
 
 
+def commands_on(page: str) -> list[str]:
+    text = (ROOT / "docs" / page).read_text().replace("\\\n", " ")
+    lines = re.findall(r"^    (narrows .*)$", text, flags=re.MULTILINE)
+    assert len(lines) >= 20
+    return [line.replace("--latent 1568", "--latent 15").replace("--n-labels 1000", "--n-labels 10") for line in lines]
+
+
+@pytest.mark.usefixtures("small_mnist")
+@pytest.mark.parametrize("page", ["classics.md", "documents.md"])
+def test_the_commands_on_mnist_ask_for_what_there_is(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to the training; models of each recipe are trained and used elsewhere, and here by `make test-slow`."""
+
+    def fit(model: Any, *_: Any, **__: Any) -> None:
+        raise narrows.errors.DataError("The training begins.")
+
+    for estimator in (Autoencoder, narrows.AutoencoderClassifier, narrows.ByteModel):
+        monkeypatch.setattr(estimator, "fit", fit)
+    Path("names.txt").write_text("emma\nolivia\n")
+    np.save("beats.npy", np.sin(np.arange(60) / 7 + np.arange(40)[:, None]))
+    for line in commands_on(page):
+        _, *arguments = shlex.split(line)
+        if "train" in arguments[:2]:
+            result = CliRunner().invoke(main, arguments)
+            assert "The training begins." in result.output, f"{line}\n{result.output}"
+        else:
+            name, command, rest = main.resolve_command(click.Context(main), arguments)
+            assert command is not None
+            command.make_context(name, rest)
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_settings", "coarse_pictures")
-@pytest.mark.parametrize("page", [pytest.param("classics.md", marks=pytest.mark.slow), "documents.md"])
+@pytest.mark.parametrize("page", ["classics.md", "documents.md"])
 def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With PCA and the density, which are drawn; what else is measured takes longer than all training here."""
     few = ["pca", "density"]
@@ -164,12 +196,8 @@ def test_the_commands_on_mnist_run(page: str, small_mnist: Path, monkeypatch: py
     assert noisy.shape == (20, 28, 28)
     write_images("noisy", noisy[:3])
     np.save("beats.npy", np.sin(np.arange(60) / 7 + np.arange(40)[:, None]))
-    text = (ROOT / "docs" / page).read_text().replace("\\\n", " ")
-    lines = re.findall(r"^    (narrows .*)$", text, flags=re.MULTILINE)
-    assert len(lines) >= 20
-    for line in lines:
-        fewer = line.replace("--latent 1568", "--latent 15").replace("--n-labels 1000", "--n-labels 10")
-        result = CliRunner().invoke(main, [*quick(fewer), *(["--force"] if " -o " in line else [])])
+    for line in commands_on(page):
+        result = CliRunner().invoke(main, [*quick(line), *(["--force"] if " -o " in line else [])])
         assert result.exit_code == 0, f"{line}\n{result.output}"
 
 

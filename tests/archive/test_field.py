@@ -214,7 +214,7 @@ def test_a_field_that_lies_is_refused_before_memory_is_taken(changes, archive):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("n", [30, pytest.param(300, marks=pytest.mark.slow)])  # the first 30 of the 300
+@pytest.mark.parametrize("n", [20, pytest.param(300, marks=pytest.mark.slow)])  # the first 20 of the 300
 def test_damaged_files_of_fields(n):
     name = "fuzz_fields"
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))

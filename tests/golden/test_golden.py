@@ -141,11 +141,12 @@ def test_a_model_still_names_the_quality_that_an_archive_carries():
 
 def test_single_records_come_out_of_golden_archives(loops):
     for folder in VERSIONS:
-        for archive, facts in described(folder)["archives"].items():
+        archives = list(described(folder)["archives"].items())
+        # A record takes NumPy about as long as all of them, which come out one way or the other above.
+        for archive, facts in archives if loops == "compiled" else archives[::3]:
             codec = codec_of(folder, archive, facts["model"])
             whole = whole_of(folder, archive)
             with narrows.open_archive(folder / archive, model=codec) as opened:
-                # A record takes NumPy about as long as all of them, which come out one way or the other above.
                 for item in (0, len(whole) // 2, len(whole) - 1) if loops == "compiled" else (len(whole) - 1,):
                     np.testing.assert_array_equal(opened[item], whole[item])
 
