@@ -17,8 +17,7 @@ from narrows.archive.header import naming
 from narrows.archive.index import Index
 from narrows.archive.layouts import Field
 from narrows.archive.metadata import Metadata
-from narrows.archive.names import file_names
-from narrows.archive.reader import Archive
+from narrows.archive.nameless import NamelessArchive
 from narrows.archive.selection import Selection
 from narrows.errors import CorruptArchiveError
 from narrows.numerics.pool import Pool
@@ -27,7 +26,7 @@ from narrows.numerics.surroundings import usual_settings
 __all__ = ["FieldArchive"]
 
 
-class FieldArchive(Archive):
+class FieldArchive(NamelessArchive):
     """An archive of one array without a model. Its items are the slices along the first axis.
 
     ``archive.read()`` is the array, ``archive[5]`` and ``archive[100:200]`` are slices of it, and ``archive.part``
@@ -116,12 +115,6 @@ class FieldArchive(Archive):
             values = self._rows(row)
             yield values[[item - row * side for item in chosen[done:more]]]
             done = more
-
-    def names(self, items: Selection = None) -> list[str]:
-        return [""] * len(self._within(items))
-
-    def file_names(self, items: Selection = None) -> list[str]:
-        return file_names([""] * len(self), self._within(items))
 
     def close(self) -> None:
         super().close()

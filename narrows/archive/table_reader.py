@@ -14,8 +14,7 @@ from narrows.archive.header import naming
 from narrows.archive.index import Index
 from narrows.archive.layouts import TableLayout
 from narrows.archive.metadata import Metadata
-from narrows.archive.names import file_names
-from narrows.archive.reader import Archive
+from narrows.archive.nameless import NamelessArchive
 from narrows.archive.selection import Selection
 from narrows.archive.table_chunks import read_rows, restore_rows
 from narrows.archive.table_codec import TableCodec
@@ -31,7 +30,7 @@ __all__ = ["TableArchive"]
 _CELL_BYTES = 64  # of memory to decode a cell
 
 
-class TableArchive(Archive):
+class TableArchive(NamelessArchive):
     """An archive of a table. Its items are the rows, as dictionaries of values by the names of columns.
 
     ``archive[5]`` is one row, ``archive[100:200]`` are a hundred, `to_pandas` and `to_arrow` return some columns and
@@ -121,12 +120,6 @@ class TableArchive(Archive):
     def to_pandas(self, columns: Sequence[str] | None = None, rows: Selection = None) -> Any:
         """Return columns and rows as a data frame of pandas; parameters and errors are those of `to_arrow`."""
         return self.to_arrow(columns, rows).to_pandas()
-
-    def names(self, items: Selection = None) -> list[str]:
-        return [""] * len(self._within(items))
-
-    def file_names(self, items: Selection = None) -> list[str]:
-        return file_names([""] * len(self), self._within(items))
 
     def close(self) -> None:
         super().close()

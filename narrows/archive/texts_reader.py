@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from narrows.archive.header import naming
 from narrows.archive.layouts import TextLayout
-from narrows.archive.names import file_names
-from narrows.archive.reader import Archive
+from narrows.archive.nameless import NamelessArchive
 from narrows.archive.selection import Selection
 from narrows.archive.texts import ArchivedTexts, read_texts
 from narrows.data.text.pieces import join_texts
@@ -24,7 +23,7 @@ __all__ = ["TextsArchive"]
 _PIECE_RECORDS = 4096
 
 
-class TextsArchive(Archive):
+class TextsArchive(NamelessArchive):
     """An archive of texts. Its items are the texts, as `str`; bytes that are no UTF-8 are as PEP 383 has them.
 
     ``archive.read()`` is the list of all texts, ``archive[5]`` is one, and ``archive[100:200]`` are a hundred. A few
@@ -76,12 +75,6 @@ class TextsArchive(Archive):
             part = records[start : start + _PIECE_RECORDS]
             is_run = bool((np.diff(part) == 1).all())
             yield from self._stream(range(int(part[0]), int(part[-1]) + 1) if is_run else part.tolist())
-
-    def names(self, items: Selection = None) -> list[str]:
-        return [""] * len(self._within(items))
-
-    def file_names(self, items: Selection = None) -> list[str]:
-        return file_names([""] * len(self), self._within(items))
 
     def _one(self, item: int) -> Any:
         return self.read([item])[0]

@@ -13,8 +13,7 @@ from narrows.archive.contract import Codec
 from narrows.archive.index import Index
 from narrows.archive.layouts import Windows
 from narrows.archive.metadata import Metadata
-from narrows.archive.names import file_names
-from narrows.archive.reader import Archive
+from narrows.archive.nameless import NamelessArchive
 from narrows.archive.selection import Selection
 from narrows.errors import CorruptArchiveError
 
@@ -23,7 +22,7 @@ __all__ = ["WindowsArchive"]
 _PIECE_BYTES = 16 << 20
 
 
-class WindowsArchive(Archive):
+class WindowsArchive(NamelessArchive):
     """An archive of series. Its items are the time steps of all series, one series after the other.
 
     ``archive.read()`` is the whole series, ``archive[100:200]`` are a hundred steps of it, ``archive.times`` are the
@@ -57,12 +56,6 @@ class WindowsArchive(Archive):
             wanted = range(int(needed[0]), int(needed[-1]) + 1) if is_run else needed.tolist()
             records = np.concatenate(list(self._stream(wanted)))
             yield series.finish(records[places.reshape(-1), positions], steps)
-
-    def names(self, items: Selection = None) -> list[str]:
-        return [""] * len(self._within(items))
-
-    def file_names(self, items: Selection = None) -> list[str]:
-        return file_names([""] * len(self), self._within(items))
 
     def _one(self, item: int) -> Any:
         return self.read([item])[0]
