@@ -9,11 +9,10 @@
 from __future__ import annotations
 
 import logging
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from narrows import errors
-from narrows.io.packages import naming_missing
+from narrows.io.packages import imported, naming_missing
 
 if TYPE_CHECKING:
     from narrows.archive.compress import compress
@@ -92,8 +91,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'narrows' has no attribute '{name}'")
     with naming_missing(f"narrows.{name}"):
         if name in _FOLDERS:
-            return import_module(f"narrows.{name}")
-        return getattr(import_module(_HOMES[name]), name)
+            return imported(f"narrows.{name}")
+        return getattr(imported(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
