@@ -173,16 +173,17 @@ def main() -> None:
     step, quality = BUILD[arguments.workload](train)
     rng = np.random.default_rng(0)
     step(train[: workload.batch_size])  # traced
-    seconds, n_steps, curve = 0.0, 0, []
+    seconds, cpu, n_steps, curve = 0.0, 0.0, 0, []
     for _ in range(max(arguments.epochs, 1)):
         parts = batches(len(train), workload.batch_size, rng)
         parts = parts[: arguments.steps] if arguments.steps else parts
-        began = time.perf_counter()
+        began, cpu_began = time.perf_counter(), time.process_time()
         for indices in parts:
             step(train[indices])
         seconds, n_steps = seconds + time.perf_counter() - began, n_steps + len(parts)
+        cpu += time.process_time() - cpu_began
         if arguments.epochs:
-            curve.append([round(seconds, 2), quality(test)])
+            curve.append([round(seconds, 2), quality(test), round(cpu, 2)])
             print(curve[-1], file=sys.stderr, flush=True)
     print(json.dumps({"steps_per_second": n_steps / seconds, "curve": curve, "version": tf.__version__}))
 

@@ -10,12 +10,9 @@ from sklearn.base import clone
 
 from narrows.codec.model_file import KIND_OF_BYTES
 from narrows.errors import ModelFileError, warn
-from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import RecordsEstimator
-from narrows.estimators.byte_model import ByteModel
-from narrows.estimators.classifier import AutoencoderClassifier
-from narrows.estimators.outliers.detector import AutoencoderOutlier
 from narrows.io.model_file import read_model_file
+from narrows.io.packages import imported
 from narrows.model.file import Unbuilt, read_model
 from narrows.model.unfinished import read_unfinished
 from narrows.numerics.surroundings import usual_settings
@@ -24,8 +21,11 @@ from narrows.training.checkpoints import is_checkpoint
 
 __all__ = ["load"]
 
-_KINDS: dict[str, type[RecordsEstimator]] = {
-    kind.kind: kind for kind in (Autoencoder, AutoencoderClassifier, AutoencoderOutlier)
+# Imported when a file holds one: a detector needs modules that no other does.
+_KINDS = {
+    "autoencoder": ("narrows.estimators.autoencoder", "Autoencoder"),
+    "classifier": ("narrows.estimators.classifier", "AutoencoderClassifier"),
+    "outliers": ("narrows.estimators.outliers.detector", "AutoencoderOutlier"),
 }
 
 
@@ -57,6 +57,8 @@ def load(path: str | os.PathLike[str], *, device: str = "auto") -> Any:
     """
     unfinished = None
     if not is_checkpoint(path) and read_model_file(path, ())[0].get("kind") == KIND_OF_BYTES:
+        from narrows.estimators.byte_model import ByteModel
+
         return ByteModel.read(path)
     if is_checkpoint(path):
         fitted, unfinished = read_unfinished(path)
@@ -82,4 +84,6 @@ def _build(kind: str, params: dict[str, Any]) -> RecordsEstimator:
     built = {name: _build(one.kind, one.params) if isinstance(one, Unbuilt) else one for name, one in params.items()}
     if kind not in _KINDS:
         raise ValueError(f"this version of narrows loads models of kind {', '.join(_KINDS)}. Got kind {kind!r}")
-    return _KINDS[kind](**built)
+    module, name = _KINDS[kind]
+    estimator: RecordsEstimator = getattr(imported(module), name)(**built)
+    return estimator

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from narrows.numerics.onnx_export import is_exporting
 from narrows.parts.options import Choice
 
 __all__ = ["ACTIVATIONS", "INVERTIBLE", "SoftClip", "activation", "inverse_activation"]
@@ -52,7 +53,7 @@ class SoftClip(nn.Module):
     """
 
     def forward(self, u: Tensor) -> Tensor:
-        if torch.onnx.is_in_onnx_export():
+        if is_exporting():
             return self._by_logarithms(u)
         s: Tensor = _SoftClipping.apply(u)  # type: ignore[no-untyped-call]
         return s

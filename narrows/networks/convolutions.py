@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.nn import functional
 
+from narrows.numerics.onnx_export import is_exporting
+
 __all__ = ["Convolution", "TransposedConvolution"]
 
 _Pair = tuple[int, int]
@@ -62,7 +64,7 @@ def _is_plain(x: Tensor, layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     """Return whether a layer computes a plain tensor on a CPU, without groups, dilation or padding by other values."""
     is_dense = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
     is_here = x.device.type == "cpu" and type(x) is Tensor and x.ndim == 4
-    return is_here and is_dense and layer.bias is not None and not torch.onnx.is_in_onnx_export()
+    return is_here and is_dense and layer.bias is not None and not is_exporting()
 
 
 def _has_few(n_out: int, weight: Tensor) -> bool:

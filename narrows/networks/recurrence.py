@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 
 from narrows.networks.initialisation import undrawn
+from narrows.numerics.onnx_export import is_exporting
 
 __all__ = ["CELLS", "RecurrentMaps", "with_feedback"]
 
@@ -96,7 +97,7 @@ def _states(cell: str, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return _by_pytorch("lstm", x, weight, bias)
     if len(weight) > x.shape[2]:
         return _gru_with_feedback(x, weight, bias)
-    if x.device.type == "cpu" and type(x) is Tensor and not torch.onnx.is_in_onnx_export():
+    if x.device.type == "cpu" and type(x) is Tensor and not is_exporting():
         states: Tensor = _GRUStates.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return states
     return _by_pytorch("gru", x, weight, bias)
