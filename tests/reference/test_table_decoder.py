@@ -61,6 +61,12 @@ def test_it_reads_long_texts(tmp_path, monkeypatch):
     assert decoder.read(tmp_path / "x.narrows") == data
 
 
+@pytest.mark.parametrize("name", ["lookup", "long", "both", "long-rows"])
+def test_it_reads_every_version_of_the_coder(name, tmp_path):
+    path = Path(__file__).parents[1] / "golden" / "tables" / f"{name}.narrows"
+    assert decoder.read(path) == narrows.restore(path, out=tmp_path / "x.csv").read_bytes()
+
+
 def test_it_reads_archives_of_another_tables_model(tmp_path):
     (tmp_path / "x.csv").write_bytes(PLAIN)
     train_table(open_csv(tmp_path / "x.csv"), tmp_path / "x.safetensors")
