@@ -1,4 +1,4 @@
-"""Tables of few rows: their text, coded by the model of bytes, in the place of the model; columns are found again.
+"""Tables of few cells or rows: their text by the model of bytes, in the place of the model; columns are found again.
 
 ::
 
@@ -26,14 +26,17 @@ from narrows.data.tables.rules import Stepped
 from narrows.errors import CorruptArchiveError, NarrowsError
 from narrows.records.columns import Numbers
 
-__all__ = ["MOST_TEXT", "PLAIN_ROWS", "PlainTable", "plain_table"]
+__all__ = ["LONG_ROWS", "MOST_TEXT", "PLAIN_ROWS", "PlainTable", "is_only_text", "is_wide", "plain_table"]
 
 PLAIN_ROWS = "plain_rows"
 """The entry of the metadata: how the text is read, as far as that is not found."""
 MOST_TEXT = 1 << 15
 """The most bytes of a text that is stored in this way: it is decoded in a tenth of a second."""
+LONG_ROWS = "long_rows"
+"""The entry of the metadata if the text has more bytes than the first readers of such tables take."""
 
-_MOST_BYTES = 1 << 20
+_MOST_BYTES, _MOST_LONG_BYTES = 1 << 20, 1 << 22  # a mebibyte takes some four seconds
+_MOST_ROWS, _FEW_ROWS = 256, 64  # with few, telling how columns are predicted always takes more than it saves
 _STORED, _BYTES = 0, 1
 _OPTIONS = {"delimiter": str, "encoding": str, "header": bool, "kinds": dict, "skipped": list}
 
@@ -81,12 +84,17 @@ class PlainTable(TableModel):
         return pack_number(len(self.text)) + bytes((way,)) + coded
 
     @property
+    def metadata(self) -> dict[str, Any]:
+        """Further entries of the metadata."""
+        return {LONG_ROWS: True} if len(self.text) > _MOST_BYTES else {}
+
+    @property
     def dictionaries(self) -> bytes:
         """None: categories are in the text."""
         return b""
 
     @classmethod
-    def read(cls, blob: bytes, options: Any) -> Self:
+    def read(cls, blob: bytes, options: Any, *, is_long: bool = False) -> Self:
         """Return the table of `blob`.
 
         Parameters
@@ -94,6 +102,8 @@ class PlainTable(TableModel):
         blob : bytes
         options : JSON value
             The entry ``plain_rows`` of the metadata.
+        is_long : bool
+            Whether the text may have more than a mebibyte.
 
         Raises
         ------
@@ -101,7 +111,7 @@ class PlainTable(TableModel):
             If it cannot be read.
         """
         reader = NumberReader(blob)
-        n, way = reader.number(1, _MOST_BYTES), reader.number(_STORED, _BYTES)
+        n, way = reader.number(1, _MOST_LONG_BYTES if is_long else _MOST_BYTES), reader.number(_STORED, _BYTES)
         if way == _STORED:
             text = reader.rest
         else:
@@ -130,9 +140,21 @@ def _add_ranges(source: TableSource, group: Group) -> None:
                 fact.low, fact.high = low.decode("ascii"), high.decode("ascii")
 
 
+def is_wide(source: TableSource) -> bool:
+    """Return whether a table has so many columns for its few rows that it may be smaller as a text than in columns."""
+    return source.n_rows <= min(len(source.form.names), _MOST_ROWS)
+
+
+def is_only_text(source: TableSource) -> bool:
+    """Return whether a table that may be a text is smaller as one, so that columns need not be tried."""
+    return is_wide(source) and source.n_rows <= _FEW_ROWS and source.n_bytes > MOST_TEXT
+
+
 def plain_table(source: TableSource, about: dict[str, Any]) -> tuple[PlainTable, dict[str, Any]] | None:
-    """Return a table of few rows with how its text is read; None if it is large, or its text is read as another."""
-    if not isinstance(source, CsvSource) or source.n_bytes > MOST_TEXT or source.bounds:
+    """Return a small or wide table with how its text is read; None if it is large, or its text is read as another."""
+    if not isinstance(source, CsvSource) or source.bounds:
+        return None
+    if source.n_bytes > (_MOST_LONG_BYTES if is_wide(source) else MOST_TEXT):
         return None
     text = text_of(source.form, source.groups(source.n_rows))
     for options in ({}, _said(source.form)):

@@ -9,7 +9,7 @@ from typing import Any
 from narrows.archive.layouts import TableLayout
 from narrows.archive.metadata import Metadata
 from narrows.archive.no_model import NoModel
-from narrows.archive.plain_table import PLAIN_ROWS, PlainTable
+from narrows.archive.plain_table import LONG_ROWS, PLAIN_ROWS, PlainTable
 from narrows.archive.table_model import TableModel
 from narrows.errors import CorruptArchiveError, InvalidParameterError, ModelFileError, WrongModelError
 from narrows.io.model_file import read_model_file
@@ -93,7 +93,7 @@ def table_of(metadata: Metadata, path: str, inside: bytes | None, given: Any, fo
     """
     options = metadata.more.get(PLAIN_ROWS)
     if options is not None and inside is not None:
-        table: TableModel = PlainTable.read(inside, options)
+        table: TableModel = PlainTable.read(inside, options, is_long=metadata.more.get(LONG_ROWS) is not None)
     elif given is None and inside is not None:
         table = TableModel.from_bytes(inside)
     else:

@@ -17,7 +17,7 @@ from narrows.archive.layout import MAX_CHUNK_RECORDS, Coding, pack_header
 from narrows.archive.layouts import TableLayout
 from narrows.archive.metadata import Metadata, header_entries
 from narrows.archive.packing import pack
-from narrows.archive.plain_table import PLAIN_ROWS, plain_table
+from narrows.archive.plain_table import PLAIN_ROWS, PlainTable, is_only_text, is_wide, plain_table
 from narrows.archive.table_chunks import pack_rows
 from narrows.archive.table_model import TableModel
 from narrows.archive.table_summary import TableSummary
@@ -73,8 +73,12 @@ def compress_table(
     is_inside, order = table is None, () if table is None or table.order is None else table.order
     with recorded() as warned:
         size = group_rows(source)
-        model = learn_table(source, size, progress) if table is None else table
-        if is_inside:
+        may_be_text = is_inside and (source.n_rows <= size or is_wide(source))
+        plain = plain_table(source, _about(source)) if may_be_text else None
+        if table is not None:
+            model = table
+        else:
+            model = plain[0] if plain and is_only_text(source) else learn_table(source, size, progress)
             source.form = model.form
     layout = TableLayout(
         len(source.form.names), source.form.entry, source.n_bytes, None if is_inside else source.form.to_json(), order
@@ -82,8 +86,8 @@ def compress_table(
     target = Path(os.path.realpath(as_path(path)))
     with naming_output(os.fspath(path)), replacing(target, force=force) as file, Pool(threads) as pool:
         write = partial(_write, source, layout, size, pool=pool, progress=progress)
-        if is_inside and source.n_rows <= size:
-            made, model = _write_smallest(file, write, source, model)
+        if is_inside and (plain or source.n_rows <= size):
+            made, model = _write_smallest(file, write, model, plain)
         else:
             made = write(file, model, is_inside=is_inside)
     warnings = {str(one): one.to_json() for one in (*source.warnings, *warned)}
@@ -97,7 +101,7 @@ def compress_table(
         model_embedded=is_inside,
         dictionary_bytes=len(model.dictionaries),
         groups=made.n_groups,
-        group_rows=size,
+        group_rows=max(size, made.n_rows) if made.n_groups == 1 else size,
         exceptions=made.n_exceptions,
         kinds={name: rule.kind for name, rule in zip(source.form.names, source.form.rules, strict=True)},
         warnings=tuple(warnings.values()),
@@ -127,6 +131,7 @@ def _write(
     options: dict[str, Any] | None = None,
 ) -> _Made:
     """Write an archive; ``options`` are those of a table as a text."""
+    size = size if options is None else source.n_rows
     header = pack_header(header_entries(_metadata(source, layout, model, size, options)))
     n_rows = n_groups = n_exceptions = 0
     file.write(header)
@@ -144,12 +149,11 @@ def _write(
 
 
 def _write_smallest(
-    file: BinaryIO, write: Callable[..., _Made], source: TableSource, model: TableModel
+    file: BinaryIO, write: Callable[..., _Made], model: TableModel, plain: tuple[PlainTable, dict[str, Any]] | None
 ) -> tuple[_Made, TableModel]:
-    """Write an archive of one group, by columns or as a text, whichever is smaller; return its model, too."""
-    ways: list[tuple[TableModel, dict[str, Any] | None]] = [(model, None)]
-    if (plain := plain_table(source, model.about)) is not None:
-        ways.append(plain)
+    """Write an archive by columns or as a text, whichever is smaller; return its model, too."""
+    ways: list[tuple[TableModel, dict[str, Any] | None]] = [(model, None), *([] if plain is None else [plain])]
+    ways = ways[1:] if isinstance(model, PlainTable) else ways
     found = []
     for one, options in ways:
         made = write(buffer := io.BytesIO(), one, options=options)
@@ -178,7 +182,7 @@ def _metadata(
 ) -> Metadata:
     from narrows import __version__
 
-    plain = {} if options is None else {PLAIN_ROWS: options}
+    plain = {PLAIN_ROWS: options} | table.metadata if isinstance(table, PlainTable) else {}
 
     return Metadata.from_json(
         {
@@ -215,9 +219,13 @@ def learn_table(source: TableSource, size: int, progress: Progress | None = None
     if progress is not None:
         progress("learning", len(columns[0].values), len(columns[0].values), "rows")
     coder = ColumnsModel.of(columns, group=size, n_rows=source.n_rows)
-    about = {"name": os.path.basename(source.name), "rows": source.n_rows}
-    about |= {"skipped": list(source.skipped)} if source.skipped else {}
-    return TableModel(source.form.with_rules(rules), coder, source.facts, about)
+    return TableModel(source.form.with_rules(rules), coder, source.facts, _about(source))
+
+
+def _about(source: TableSource) -> dict[str, Any]:
+    """Return what a table was, for people."""
+    skipped = {"skipped": list(source.skipped)} if source.skipped else {}
+    return {"name": os.path.basename(source.name), "rows": source.n_rows} | skipped
 
 
 def _fitted(name: str, rule: Rule, found: _Range | None, bound: str | None, scale: tuple[float, int]) -> Rule:

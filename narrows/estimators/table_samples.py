@@ -98,7 +98,7 @@ def _given(fields: tuple[Field, ...], given: Mapping[str, Any]) -> Floats:
         place = names.index(name)
         field, word = fields[place], str(value)
         column = Typed(name, "text", words=[word])
-        number = values_of(TypedTable((column,)), [field], "given")[0, 0]
+        number = values_of(TypedTable((column,)), [field])[0][0, 0]
         if np.isnan(number):
             listed = ", ".join(field.categories[:_MOST_SHOWN]) + " …" * (len(field.categories) > _MOST_SHOWN)
             what = f"one of {listed}" if field.n_categories else f"a number, of a column with {field.kind}s"

@@ -15,6 +15,9 @@ from unittest import mock
 
 from narrows.archive import open_archive
 from narrows.archive.table_writer import compress_table
+from narrows.codec.columns.fitting.lookups import find_lookup
+from narrows.codec.columns.packing import take_signed_numbers
+from narrows.codec.fields.leb128 import NumberReader
 from narrows.data.tables.arrow_table import source_of_arrow
 from narrows.data.tables.opening import open_csv
 from narrows.records.columns import Texts
@@ -30,6 +33,25 @@ TEXT = b'\xef\xbb\xbfwhat;n\r\n"a ""b""";1\r\nPeru;x\r\nPeru;2.5'
 """Stored as a text."""
 PACKED = b"n,square\n" + b"".join(b"%d,%d\n" % (i, i * i % 1000) for i in range(60))
 """Stored in columns, of one group, and packed."""
+LOOKUP = "place,metres\n" + "".join(f"{i * i % 97},{(i * i % 97) ** 3 * 7919 % 1000003}\n" for i in range(300))
+"""The second column is determined by the first: a lookup, in version 2 of the coder."""
+LONG = "n,note\n" + "".join(f"{i * 13 % 101},{'long ' * (i % 3 > 1)}note {i * 79 % 101}\n" for i in range(40))
+"""Some texts are beyond a limit, in version 3."""
+BOTH = "".join(f"{row},{'long ' * (i % 3 > 1)}note {i * 79 % 101}\n" for i, row in enumerate(LOOKUP.splitlines()))
+"""Both, in version 4."""
+VERSIONS = {"lookup": (LOOKUP, 2), "long": (LONG, 3), "both": (BOTH, 4)}
+
+
+def free_lookup(*arguments: object) -> object:
+    """Return a lookup that is taken, since it takes no bits: small tables have none otherwise."""
+    found = find_lookup(*arguments)  # type: ignore[arg-type]
+    return found and (found[0], 0)
+
+
+def coder_version(path: Path) -> int:
+    """Return the version of the coder of rows in an archive."""
+    with open_archive(path) as archive:
+        return take_signed_numbers(NumberReader(archive.table.coder.to_bytes()), 1 << 20)[0]
 
 
 def hash_of(path: Path) -> str:
@@ -80,6 +102,22 @@ def add() -> None:
             with mock.patch("narrows.archive.plain_table.MOST_TEXT", most):
                 compress_table(open_csv(file, "x.csv"), path)
             described[path.name] = hash_of(path)
+    for name, (data, _) in VERSIONS.items():
+        path = FOLDER / f"{name}.narrows"
+        if not path.exists():
+            file.write_text(data)
+            long = mock.patch("narrows.codec.columns.texts._LONG", 12)
+            pays = mock.patch("narrows.codec.columns.fitting.fit.find_lookup", free_lookup)
+            least = mock.patch("narrows.codec.columns.fitting.fit._LEAST_LOOKUP_BITS", 1)
+            with mock.patch("narrows.archive.plain_table.MOST_TEXT", 0), long, pays, least:
+                compress_table(open_csv(file, "x.csv"), path)
+            described[path.name] = hash_of(path)
+    path = FOLDER / "long-rows.narrows"
+    if not path.exists():
+        file.write_text(ORDERS)
+        with mock.patch("narrows.archive.plain_table._MOST_BYTES", 1000):
+            compress_table(open_csv(file, "x.csv"), path)
+        described[path.name] = hash_of(path)
     file.unlink()
     HASHES.write_text(json.dumps(described, indent=2) + "\n")
 

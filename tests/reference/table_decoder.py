@@ -95,7 +95,8 @@ def unpacked(data: bytes) -> tuple[int, dict, list[tuple[int, int, int, int, byt
         n_rows += n
         if kind == MODEL:
             metadata["model"] = hashlib.sha256(payload).hexdigest()
-    return 1 << 12 | (metadata.get("plain_rows") is not None) << 15, metadata, found
+    entries = {"table": 12, "plain_rows": 15, "long_rows": 19}
+    return sum((metadata.get(name) is not None) << bit for name, bit in entries.items()), metadata, found
 
 
 def take(reader: list, n: int) -> bytes:
@@ -111,10 +112,11 @@ def dictionary() -> bytes:
     return "".join(re.findall(r"^    (.*)$", section, re.MULTILINE)).encode()
 
 
-def plain(blob: bytes) -> bytes:
+def plain(blob: bytes, most: int) -> bytes:
     """The text of a table as a text."""
     reader = [blob, 0]
     n = number(reader)
+    require(0 < n <= most, "a text that is too long")
     if take(reader, 1) == b"\0":
         return blob[reader[1] :]
     bits = take(reader, 1)
@@ -188,12 +190,12 @@ def read(path: Path, learned: bytes | None = None) -> bytes:
     """Return the bytes of the file in an archive; ``learned`` is its model, if that is elsewhere."""
     data = path.read_bytes()
     features, metadata, found = unpacked(data)
-    require(features & ~(1 << 15) == 1 << 12, "no archive of a table")
+    require(features & ~(1 << 15 | 1 << 19) == 1 << 12, "no archive of a table")
     blob = next((payload for kind, *_, payload in found if kind == MODEL), learned)
     require(hashlib.sha256(blob).hexdigest() == metadata["model"], "another model")
-    if features >> 15:
+    if features >> 15 & 1:
         require([one[4][4:] for one in found[1:]] == [b"\x12\0\0\0\0"], "other rows")
-        return plain(blob)
+        return plain(blob, 1 << (22 if features >> 19 else 20))
     described, texts, coder = model(blob)
     rules, words = described["columns"], []
     for rule in rules:

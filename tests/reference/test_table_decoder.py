@@ -52,6 +52,21 @@ def test_it_reads_tables_as_a_text(data, tmp_path):
     assert decoder.read(tmp_path / "x.narrows") == data
 
 
+def test_it_reads_long_texts(tmp_path, monkeypatch):
+    monkeypatch.setattr("narrows.archive.plain_table._MOST_BYTES", 60)
+    data = PLAIN[: PLAIN.index(b"\r\n", 150)]
+    (tmp_path / "x.csv").write_bytes(data)
+    narrows.compress(tmp_path / "x.csv", tmp_path / "x.narrows")
+    assert decoder.unpacked((tmp_path / "x.narrows").read_bytes())[0] == 1 << 12 | 1 << 15 | 1 << 19
+    assert decoder.read(tmp_path / "x.narrows") == data
+
+
+@pytest.mark.parametrize("name", ["lookup", "long", "both", "long-rows"])
+def test_it_reads_every_version_of_the_coder(name, tmp_path):
+    path = Path(__file__).parents[1] / "golden" / "tables" / f"{name}.narrows"
+    assert decoder.read(path) == narrows.restore(path, out=tmp_path / "x.csv").read_bytes()
+
+
 def test_it_reads_archives_of_another_tables_model(tmp_path):
     (tmp_path / "x.csv").write_bytes(PLAIN)
     train_table(open_csv(tmp_path / "x.csv"), tmp_path / "x.safetensors")

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
+import narrows
 from narrows.archive import open_archive
 from narrows.data.tables.inference import KINDS
 from narrows.data.tables.opening import open_csv
-from narrows.errors import InvalidParameterError, UnknownNameError
+from narrows.errors import DataWarning, InvalidParameterError, UnknownNameError
 
 CELLS = {
     "integer": "{i}",
@@ -21,6 +22,8 @@ CELLS = {
     "text": "a text {i}",
     "mixed": '"{i}"',
 }
+NUMBERS = {"integer": {"integer", "mixed", "float"}, "decimal": {"integer", "decimal", "float", "mixed"}}
+MAY_BE = {"date": {"date"}, "time": {"time"}, "datetime": {"datetime"}, "float": NUMBERS["decimal"], **NUMBERS}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,7 @@ def table(tmp_path_factory):
 def test_every_column_may_have_every_kind_or_it_is_refused_by_name(table, kind):
     names = list(CELLS)
     for name in names:
-        if kind in {"date", "time", "datetime"} and kind != name:  # all else can be exceptions
+        if name not in MAY_BE.get(kind, names):
             with pytest.raises(InvalidParameterError, match=f"The column '{name}' cannot be {kind}"):
                 open_csv(table, kinds={name: kind})
             continue
@@ -46,6 +49,35 @@ def test_every_column_may_have_every_kind_or_it_is_refused_by_name(table, kind):
         assert source.form.rules[place].kind == kind
         text = b"".join(source.form.text(group).tobytes() for group in source.groups(4))
         assert source.form.dialect.head + text == table.read_bytes()
+
+
+def test_cells_unlike_what_a_column_is_said_to_have_are_counted_and_refused_if_they_are_nearly_all(
+    tmp_path, narrows_call
+):
+    rows = [f"{'ab'[i % 2]},{i if i < 7 else 'much'},{('yes', 'no', 'maybe')[i % 3]}" for i in range(100)]
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(["c,few,is", *rows]) + "\n")
+    compress = ("compress", path, "-o", tmp_path / "x.narrows", "--columns")
+    for verb in (compress, ("train", path, "-o", tmp_path / "m.safetensors", "--epochs", 1, "--columns")):
+        said = narrows_call(*verb, "c:decimal", code=2)
+        assert "The column 'c' cannot be decimal (--columns): it has texts such as 'a', and none of 100 cells" in said
+    (warning,) = json.loads(narrows_call(*compress, "few:decimal,is:boolean", "--json"))["warnings"]
+    assert (warning["kind"], warning["count"], warning["first"]) == ("cells", 93 + 33, "few")
+    with pytest.warns(DataWarning, match="126 cells .* count as missing: 93 in 'few', 33 in 'is'"):
+        narrows.data.open(path, columns="few:decimal,is:boolean")
+    path.write_text("\n".join(["c,few,is", rows[0], *rows[7:]]) + "\n")
+    assert "1 of 94 cells is integer" in narrows_call(*compress, "few:integer", "--force", code=2)
+
+
+def test_booleans_are_two_words_and_all_else_is_an_exception(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("n,w\n" + "".join(f"{i},{'off' if i % 2 else 'ON'}\n" for i in (0, 1, 1, 2, 0)) + ",\n")
+    source = open_csv(path, kinds={"n": "boolean", "w": "boolean"})
+    (group,) = source.groups(9)
+    assert source.form.text(group).tobytes() == path.read_bytes()[4:]
+    assert source.form.values(group, 0) == [False, True, True, "2", False, None]
+    assert source.form.values(group, 1) == [True, False, False, True, True, None]
+    assert source.warnings[0].count == 1
 
 
 def test_columns_that_are_left_out_do_not_come_back(table, narrows_call, tmp_path):

@@ -1,6 +1,7 @@
 """Tables of few rows are hardly larger than their text, and are all that others are."""
 
 import json
+import lzma
 import random
 
 import pytest
@@ -65,6 +66,29 @@ def test_damage_of_a_packed_archive_is_found(small, tmp_path):
     assert verify(path).is_intact
     recover(small, tmp_path / "y.narrows")
     assert verify(tmp_path / "y.narrows").is_intact
+
+
+def test_wide_tables_of_few_rows_are_smaller_as_a_text_and_nothing_is_learned(tmp_path, monkeypatch):
+    rng, path = random.Random(0), tmp_path / "x.csv"
+    names = [f"c{i}" for i in range(200)]
+    rows = [[f"{rng.gauss(i, 1):.2f}" if i % 2 else rng.choice("abcd") for i in range(200)] for _ in range(40)]
+    path.write_text("\n".join(map(",".join, [names, *rows])) + "\n")
+    monkeypatch.setattr("narrows.archive.table_writer.learn_table", lambda *_: pytest.fail("columns are learned"))
+    made = narrows.compress(path, tmp_path / "x.narrows")
+    assert made.groups == 1
+    assert made.group_rows >= 40
+    assert made.n_bytes < len(lzma.compress(path.read_bytes(), preset=9))
+    with open_archive(tmp_path / "x.narrows") as archive:
+        assert list(archive[7].values()) == [float(cell) if i % 2 else cell for i, cell in enumerate(rows[7])]
+
+
+def test_a_long_text_is_read_only_if_the_metadata_say_so(monkeypatch):
+    monkeypatch.setattr("narrows.archive.plain_table._MOST_BYTES", 10)
+    made = PlainTable.of(b"a,b\n1,x\n2,y\n", {}, {})
+    assert made.metadata == {"long_rows": True}
+    assert PlainTable.read(made.blob, {}, is_long=True).text == made.text
+    with pytest.raises(CorruptArchiveError):
+        PlainTable.read(made.blob, {})
 
 
 def test_a_table_within_bounds_is_stored_in_columns(tmp_path):

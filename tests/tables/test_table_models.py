@@ -122,6 +122,27 @@ def test_columns_match_by_name(model):
         model.transform(given.rename(columns={"price": "cost"}))
 
 
+def test_categories_are_the_same_in_files_of_text_and_frames(tmp_path):
+    given = pd.DataFrame({"sold": [7.0, 0.0, np.nan, 7.0], "new": [True, False, True, True], "x": [1.5, 2.5, 0.5, 1.0]})
+    given.to_csv(tmp_path / "t.csv", index=False)
+    words = given.assign(new=["yes", "no", "Yes", "y"])
+    text = narrows.data.open(tmp_path / "t.csv", columns="sold:category")
+    assert [one.kind for one in text.table.fields[:2]] == ["category", "boolean"]
+    for frame in (given, words, given.assign(sold=["7", "0", None, "7.0"])):
+        source = narrows.data.open(frame, record="columns")
+        np.testing.assert_array_equal(rows_for(source, text.table.fields, ()).values, text.values)
+    typed = narrows.data.open(given.assign(sold=["7", "0", None, "7"]), record="columns").table.fields
+    np.testing.assert_array_equal(rows_for(text, typed, ()).values[:, :2], text.values[:, :2])
+
+
+def test_numbers_are_no_dates(tmp_path):
+    days = pd.date_range("1965-03-01", periods=12)
+    fields = narrows.data.open(pd.DataFrame({"c": ["a", "b", "b"] * 4, "since": days})).table.fields
+    pd.DataFrame({"c": ["a", "b", "b"] * 4, "since": range(12)}).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.warns(DataWarning, match="12 cells .* count as missing: 12 in 'since'"):
+        assert np.isnan(rows_for(narrows.data.open(tmp_path / "t.csv"), fields, ()).values[:, 1]).all()
+
+
 def test_dates_are_the_same_in_files_of_text_parquet_files_and_frames(tmp_path):
     days = pd.date_range("1965-03-01", periods=12)
     given = pd.DataFrame({"c": ["a", "b", "b"] * 4, "since": days})
@@ -146,7 +167,7 @@ def test_cells_that_the_model_does_not_know_are_counted_and_missing(model, tmp_p
     words[5] = "much"
     given["price"] = words
     given.to_csv(tmp_path / "other.csv", index=False)
-    with pytest.warns(DataWarning, match="2 cells of new categories.*1 in 'country', 1 in 'price'"):
+    with pytest.warns(DataWarning, match="2 cells of new or rare categories.*1 in 'country', 1 in 'price'"):
         values = model.records_of(tmp_path / "other.csv").values
     assert np.isnan(values[3, 0])
     assert np.isnan(values[5, 1])

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from narrows.data.tables import kernels
+from narrows.data.tables.asked import Asked, check_asked
 from narrows.data.tables.cells import Cells
 from narrows.data.tables.csv_values import arrow_values, python_values
 from narrows.data.tables.dialect import Dialect
@@ -19,7 +20,7 @@ from narrows.data.tables.kernels import Bytes
 from narrows.data.tables.mapped import release
 from narrows.data.tables.rows import Rows, find_rows
 from narrows.data.tables.rules import Rule
-from narrows.errors import DataError, InvalidParameterError
+from narrows.errors import DataError
 
 __all__ = ["CsvForm", "CsvSource", "join_cells", "read_as", "read_table", "text_of"]
 
@@ -142,7 +143,7 @@ class CsvSource(TableSource):
             As for `read_table`.
         """
         left_out = dict.fromkeys(self.skipped, SKIP)
-        return read_table(self.data, self.name, self.whole or self.form.dialect, {**left_out, **kinds})
+        return read_table(self.data, self.name, self.whole or self.form.dialect, {**left_out, **kinds}, must_fit=False)
 
     def groups(self, size: int) -> Iterator[Group]:
         for found in _pieces(self.data, self.whole or self.form.dialect, self.name, multiple=size):
@@ -195,7 +196,9 @@ def read_as(data: Bytes, source: str, dialect: Dialect, form: CsvForm) -> tuple[
     return CsvSource(source, CsvForm(dialect, tuple(rules)), n_rows, len(data), data=data), order
 
 
-def read_table(data: Bytes, source: str, dialect: Dialect, kinds: Mapping[str, str]) -> CsvSource:
+def read_table(
+    data: Bytes, source: str, dialect: Dialect, kinds: Mapping[str, str], *, must_fit: bool = True
+) -> CsvSource:
     """Return the table in a file.
 
     Parameters
@@ -207,6 +210,8 @@ def read_table(data: Bytes, source: str, dialect: Dialect, kinds: Mapping[str, s
     dialect : Dialect
     kinds : dict of str to str
         What columns have, if it is not to be found: one of `inference.KINDS`, or ``skip``, by name.
+    must_fit : bool
+        Whether a column is refused if next to no cell is what it is said to have. Otherwise all may be exceptions.
 
     Raises
     ------
@@ -219,7 +224,7 @@ def read_table(data: Bytes, source: str, dialect: Dialect, kinds: Mapping[str, s
     """
     kept = tuple(place for place, name in enumerate(dialect.names) if kinds.get(name) != SKIP)
     part = dialect.of(kept)
-    found = [Findings(dialect.quote) for _ in kept]
+    found = [Findings(name, dialect.quote) for name in part.names]
     n_rows, n_bytes = 0, len(part.head) + len(part.tail) - (len(part.newline) if part.open_end else 0)
     for rows in _pieces(data, dialect, source):
         n_rows += len(rows)
@@ -230,20 +235,16 @@ def read_table(data: Bytes, source: str, dialect: Dialect, kinds: Mapping[str, s
     if not n_rows:
         raise DataError(f"{source} has no rows below the names of its columns.")
     n_bytes += n_rows * (len(kept) - 1 + len(part.newline))
-    rules = tuple(_rule(one, name, kinds.get(name)) for name, one in zip(part.names, found, strict=True))
+    rules = tuple(one.rule(kinds.get(one.name), must_fit=must_fit) for one in found)
+    asked = [Asked(*one) for one in zip(kept, rules, found, strict=True) if one[2].name in kinds]
+    warnings = check_asked(asked, _pieces(data, dialect, source), dialect, source) if must_fit else []
     facts = [
         Facts(0 if rule.null is None else one.nulls[rule.null], None if one.counts is None else len(one.counts))
         for rule, one in zip(rules, found, strict=True)
     ]
     form = CsvForm(part, rules)
     if len(kept) == len(dialect.names):
-        return CsvSource(source, form, n_rows, len(data), facts, data=data)
+        return CsvSource(source, form, n_rows, len(data), facts, warnings, data=data)
     skipped = tuple(name for name in dialect.names if name not in part.names)
-    return CsvSource(source, form, n_rows, n_bytes, facts, skipped=skipped, data=data, whole=dialect, kept=kept)
-
-
-def _rule(found: Findings, name: str, kind: str | None) -> Rule:
-    try:
-        return found.rule(kind)
-    except InvalidParameterError as error:
-        raise InvalidParameterError(str(error).replace("A column", f"The column {name!r}", 1)) from None
+    more: dict[str, Any] = {"skipped": skipped, "data": data, "whole": dialect, "kept": kept}
+    return CsvSource(source, form, n_rows, n_bytes, facts, warnings, **more)

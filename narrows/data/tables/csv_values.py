@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.tables.dialect import Dialect
+from narrows.data.tables.inference import NULLS
 from narrows.data.tables.moments import MomentRule
 from narrows.data.tables.rules import CategoryRule, Encoded, FloatRule, NumberRule, Rule, unordered
 from narrows.records.columns import Ids, Numbers, Texts
@@ -18,9 +19,10 @@ from narrows.records.columns import Ids, Numbers, Texts
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["arrow_values", "number_values", "python_values"]
+__all__ = ["arrow_values", "is_true", "number_values", "python_values"]
 
-_TRUE = {"true", "t", "yes", "y"}
+_TRUE = {"true", "t", "yes", "y", "on", "1", "1.0"}
+_FALSE = {"false", "f", "no", "n", "off", "0", "0.0"}
 _EXACT = 1 << 53  # up to which whole numbers are floats
 _UNITS = {0: "s", 3: "ms", 6: "us", 9: "ns"}  # by the digits of a second
 _MIDNIGHT = datetime.datetime(1970, 1, 1)
@@ -111,7 +113,7 @@ def number_values(rule: Rule, dialect: Dialect, one: Encoded) -> tuple[Any, int]
         other = found.others.get(row)
         missing[row] = other is None
         numbers[row] = 0.0 if other is None else other
-        n_wrong += other is None and text != rule.null and text.strip(b'"') != b""
+        n_wrong += other is None and text != rule.null and text not in NULLS
     numbers[missing | ~np.isfinite(numbers)] = np.nan
     return numbers, n_wrong
 
@@ -137,9 +139,15 @@ def _values(rule: Rule, dialect: Dialect, one: Encoded) -> Values:
         listed = [dialect.shown(mark + text + mark) for text in column.values]
     texts = {row: dialect.shown(text) for row, text in zip(one.rows.tolist(), one.texts, strict=True)}
     if rule.kind == "boolean":
-        return Values([word if word is None else word.lower() in _TRUE for word in listed], missing, {})
+        return Values([None if word is None else is_true(word) is True for word in listed], missing, {})
     missing[one.rows] = False
     return Values(listed, missing, texts)
+
+
+def is_true(word: str) -> bool | None:
+    """Return whether a word of a column of booleans stands for true; None for other words."""
+    small = word.lower()
+    return True if small in _TRUE else False if small in _FALSE else None
 
 
 def _shown(rule: CategoryRule, dialect: Dialect, text: bytes) -> str | None:
@@ -172,7 +180,8 @@ def _integer(text: str) -> int | None:
     try:
         found = int(text)
     except ValueError:
-        return None
+        number = _float(text)  # 7.0 is a whole number, too
+        found = int(number) if number is not None and abs(number) < _EXACT and number.is_integer() else 1 << 63
     return found if abs(found) < 1 << 63 else None
 
 

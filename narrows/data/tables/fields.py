@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from narrows.data.tables.cells import Cells
 from narrows.data.tables.csv_table import CsvSource
+from narrows.data.tables.csv_values import is_true
 from narrows.data.tables.moments import USUAL_PATTERNS, MomentRule
 from narrows.data.tables.typed import Typed, TypedTable, typed_table
 from narrows.errors import DataError, DataWarning, warn
 from narrows.records.fields import CATEGORIES, NUMBERS, Field
 
-__all__ = ["MOST_CATEGORIES", "fields_of", "table_for", "values_of"]
+__all__ = ["MOST_CATEGORIES", "fields_of", "table_for", "values_of", "warn_of_unknown"]
 
 MOST_CATEGORIES = 1024
 """The largest number of categories of a field: the most frequent. Others count as missing."""
@@ -127,20 +128,15 @@ def _alike(wanted: str, found: str) -> bool:
     return wanted == found or any(wanted in kinds and found in kinds for kinds in (_PLAIN, _DATES))
 
 
-def values_of(
-    table: TypedTable, fields: Sequence[Field], source: str, *, is_new: bool = False
-) -> npt.NDArray[np.float64]:
+def values_of(table: TypedTable, fields: Sequence[Field]) -> tuple[npt.NDArray[np.float64], dict[str, int]]:
     """Return the records (n, n_fields) of a table with these columns.
 
-    Parameters
-    ----------
-    is_new : bool
-        Whether the model has not learned from the table, so that cells that it does not know cause a warning.
+    Returns
+    -------
+    values : ndarray of float64, shape (n, n_fields)
+    unknown : dict of str to int
+        The numbers of cells that count as missing since they are no values of their column, by its name.
 
-    Warns
-    -----
-    DataWarning
-        With the number of cells that count as missing since they are no values of their column, or of new categories.
     """
     n = len(table.columns[0]) if table.columns else 0
     values = np.full((n, len(fields)), np.nan)
@@ -150,34 +146,51 @@ def values_of(
         values[:, place], n_unknown = _encoded(field, column)
         if n_unknown:
             unknown[field.name] = n_unknown
-    if is_new and unknown:
-        listed = ", ".join(f"{n:,} in '{name}'" for name, n in list(unknown.items())[:_SHOWN])
-        total = sum(unknown.values())
-        warn(
-            DataWarning(
-                f"{source}: {total:,} cell{'s' if total > 1 else ''} of new categories, or of texts in a column of "
-                f"numbers, count as missing: {listed}{' …' if len(unknown) > _SHOWN else ''}.",
-                kind="cells",
-                count=total,
-                first=next(iter(unknown)),
-            )
+    return values, unknown
+
+
+def warn_of_unknown(unknown: Mapping[str, int], source: str) -> None:
+    """Warn of cells that count as missing although they are not, by the names of their columns, if there are some."""
+    if not unknown:
+        return
+    listed = ", ".join(f"{n:,} in '{name}'" for name, n in list(unknown.items())[:_SHOWN])
+    total = sum(unknown.values())
+    warn(
+        DataWarning(
+            f"{source}: {total:,} cell{'s' if total > 1 else ''} of new or rare categories, or of texts in a column of "
+            f"other values, count as missing: {listed}{' …' if len(unknown) > _SHOWN else ''}.",
+            kind="cells",
+            count=total,
+            first=next(iter(unknown)),
         )
-    return values
+    )
 
 
 def _encoded(field: Field, column: Typed) -> tuple[npt.NDArray[np.float64], int]:
     """Return the cells of a column as values of a field, and how many of them it does not know."""
     if field.kind in NUMBERS:
-        if column.numbers is not None:
+        if column.numbers is not None and _alike(field.kind, column.kind):
             return _in_units(field, column), column.n_wrong
+        if column.numbers is not None:
+            return np.full(len(column), np.nan), len(column) - column.n_missing + column.n_wrong
         words = column.words or []
         is_moment = field.kind in USUAL_PATTERNS
         read = _moments(field, words) if is_moment else np.array([_number(word) for word in words])
         return read, int(np.isnan(read).sum()) - column.n_missing
-    numbers = {word: float(i) for i, word in enumerate(field.categories)}
+    known: dict[str | None, float] = {None: np.nan} | {word: float(i) for i, word in enumerate(field.categories)}
+    meanings = {meaning: known[word] for word in reversed(field.categories) for meaning in _meanings(field, word)}
     words = column.words if column.words is not None else _as_words(column)
-    coded = np.array([np.nan if word is None else numbers.get(word, np.nan) for word in words])
-    return coded, int(np.isnan(coded).sum()) - column.n_missing
+    for word in set(words) - known.keys():  # written in another way, such as 7 and 7.0
+        assert word is not None, "a missing cell is known"
+        known[word] = next((meanings[one] for one in _meanings(field, word) if one in meanings), np.nan)
+    coded = np.array([known[word] for word in words], np.float64)
+    return coded, int(np.isnan(coded).sum()) - column.n_missing + column.n_wrong
+
+
+def _meanings(field: Field, word: str) -> list[float | bool]:
+    """Return the number that a category is, and whether it is true in a column of booleans."""
+    meaning = is_true(word) if field.kind == "boolean" else _number(word)
+    return [] if meaning is None or np.isnan(meaning) else [meaning]
 
 
 def _in_units(field: Field, column: Typed) -> npt.NDArray[np.float64]:

@@ -16,7 +16,7 @@ from narrows.data.tables.moments import MomentRule, patterns_of
 from narrows.data.tables.rules import CategoryRule, FloatRule, NumberRule, Rule, TextRule
 from narrows.errors import InvalidParameterError, UnknownNameError
 
-__all__ = ["KINDS", "MOST_CATEGORIES", "SKIP", "Findings", "check_kinds"]
+__all__ = ["KINDS", "MOST_CATEGORIES", "MOST_WRONG", "NULLS", "SKIP", "Findings", "check_kinds"]
 
 MOST_CATEGORIES = 1 << 16
 """The largest number of categories of a column."""
@@ -27,12 +27,17 @@ KINDS = ("integer", "decimal", "float", "boolean", "date", "time", "datetime", "
 SKIP = "skip"
 """What a column is said to have that is left out."""
 
+MOST_WRONG = 0.02
+"""The largest share of cells of a column that are unlike its kind, if it is found."""
+
+NULLS = {text.encode() for text in MISSING} | {b'""', b'"NA"', b"?", b"-", b"\\N", b"NAN", b"NaT"}
+"""Texts that stand for missing values."""
+
 _BOOLEANS = ({"true", "false"}, {"t", "f"}, {"yes", "no"}, {"y", "n"})
-_NULLS = {text.encode() for text in MISSING} | {b'""', b'"NA"', b"?", b"-", b"\\N", b"NAN", b"NaT"}
+_ASKED_BOOLEANS = (*_BOOLEANS, {"on", "off"}, {"1", "0"}, {"1.0", "0.0"})  # also these, in a column that is said to be
 _ABSENT = {b"", b'""', b"NA", b'"NA"', b"N/A", b"NaN", b"nan", b"NULL", b"null", b"<NA>", b"\\N"}  # of categories
 _LEAST_REPEATS = 3  # of a category, on average
 _FEW = 64  # categories that need no repeats
-_MOST_WRONG = 0.02  # share of cells that may be exceptions
 _MOST_CATEGORY_BYTES = 1 << 22
 _TRIED = 4096  # cells that dates and floats are tried on
 _POWERS = 10 ** np.arange(kernels.MOST_DIGITS + 1, dtype=np.int64)
@@ -59,12 +64,14 @@ class Findings:
 
     Parameters
     ----------
+    name : str
+        Its name in messages.
     quote : int
         The byte of quotes; -1: none.
     """
 
-    def __init__(self, quote: int) -> None:
-        self.quote = quote
+    def __init__(self, name: str, quote: int) -> None:
+        self.name, self.quote = name, quote
         self.n = self.n_quoted = 0
         self.counts: Counter[bytes] | None = Counter()  # of all different cells; None if there are too many
         self.some: list[bytes] = []  # of the first piece
@@ -91,12 +98,12 @@ class Findings:
         found = kernels.ids(*cells, MOST_CATEGORIES)
         if found is None:
             self.counts = None
-            self.nulls.update({text: int(cells.equal(text).sum()) for text in _NULLS})
+            self.nulls.update({text: int(cells.equal(text).sum()) for text in NULLS})
             return
         numbered, firsts = found
         times = np.bincount(numbered, minlength=len(firsts)).tolist()
         counted = dict(zip(cells.take(firsts).texts(), times, strict=True))
-        self.nulls.update({text: counted[text] for text in _NULLS if text in counted})
+        self.nulls.update({text: counted[text] for text in NULLS if text in counted})
         if self.counts is not None:
             self.counts.update(counted)
             if len(self.counts) > MOST_CATEGORIES:
@@ -117,13 +124,15 @@ class Findings:
 
     # ------------------------------------------------------------------------------------------------------- rules
 
-    def rule(self, kind: str | None = None) -> Rule:
+    def rule(self, kind: str | None = None, *, must_fit: bool = True) -> Rule:
         """Return the rule of the column.
 
         Parameters
         ----------
         kind : str, optional
             One of `KINDS`, if it is given; otherwise it is found.
+        must_fit : bool
+            Whether it is an error if no cell is of this kind; otherwise the rule is the one that is found then.
 
         Raises
         ------
@@ -133,9 +142,13 @@ class Findings:
         if not self.n:
             return TextRule(kind=kind or "text")
         found = {rule.kind: rule for rule in self._possible()}
-        if kind is not None:
-            return found.get(kind) or self._as_asked(kind, found)
-        return next(iter(found.values()))
+        usual = next(iter(found.values()))
+        if kind is None or kind in found:
+            return usual if kind is None else found[kind]
+        rule = self._as_asked(kind, found)
+        if rule is None and must_fit:
+            raise self.refusal(kind)
+        return rule or usual
 
     def _possible(self) -> list[Rule]:
         """Return the rules that fit nearly all cells, the best first."""
@@ -156,16 +169,16 @@ class Findings:
     def _number(self, null: bytes | None, present: int, *, quoted: bool) -> Rule | None:
         """Return the rule of numbers, if nearly all present cells are some."""
         used = np.flatnonzero(self.by_digits)
-        if self.by_digits.sum() < present * (1 - _MOST_WRONG) or not len(used):
+        if self.by_digits.sum() < present * (1 - MOST_WRONG) or not len(used):
             return None
         shared: dict[str, Any] = {"null": null, "quoted": quoted}
         digits = int(used[-1])
         fits = self.largest <= _FITS // _POWERS[np.maximum(digits - np.arange(len(self.largest)), 0)]
-        while digits and self.by_digits[~fits].sum() > self.n * _MOST_WRONG:
+        while digits and self.by_digits[~fits].sum() > self.n * MOST_WRONG:
             digits = int(used[used < digits][-1]) if (used < digits).any() else 0
             fits = self.largest <= _FITS // _POWERS[np.maximum(digits - np.arange(len(self.largest)), 0)]
             fits[digits + 1 :] = False
-        if self.by_digits[~fits].sum() > self.n * _MOST_WRONG:
+        if self.by_digits[~fits].sum() > self.n * MOST_WRONG:
             return None
         if not digits:
             return self._integer(shared)
@@ -175,10 +188,10 @@ class Findings:
         return NumberRule(kind="decimal", digits=digits, least=least, **shared)
 
     def _integer(self, shared: dict[str, Any]) -> Rule | None:
-        if self.n_leading <= self.n * _MOST_WRONG:
+        if self.n_leading <= self.n * MOST_WRONG:
             return NumberRule(kind="integer", **shared)
         length, times = self.whole_lengths.most_common(1)[0]
-        if times < sum(self.whole_lengths.values()) * (1 - _MOST_WRONG):
+        if times < sum(self.whole_lengths.values()) * (1 - MOST_WRONG):
             return None
         return NumberRule(kind="integer", width=length, **shared)
 
@@ -189,7 +202,7 @@ class Findings:
         if not len(inner):
             return None
         patterns = {pattern for text in inner.take(_spread(len(inner), 16)).texts() for pattern in patterns_of(text)}
-        best, fewest = None, len(cells) * (_MOST_WRONG if asked is None else 1)
+        best, fewest = None, len(cells) * (MOST_WRONG if asked is None else 1)
         for pattern in sorted(patterns):
             has_date, has_time = "Y" in pattern, "H" in pattern
             kind = "datetime" if has_date and has_time else "date" if has_date else "time"
@@ -204,7 +217,7 @@ class Findings:
     def _float(self, null: bytes | None, *, quoted: bool) -> Rule | None:
         cells = self._tried(null)
         rule = FloatRule(kind="float", null=null, quoted=quoted)
-        return rule if len(cells) and len(rule.encode(cells, self.quote).rows) <= len(cells) * _MOST_WRONG else None
+        return rule if len(cells) and len(rule.encode(cells, self.quote).rows) <= len(cells) * MOST_WRONG else None
 
     def _tried(self, null: bytes | None) -> Cells:
         """Return some of the cells that are not missing."""
@@ -229,9 +242,18 @@ class Findings:
         absent = max(_ABSENT & self.counts.keys(), key=lambda text: (self.nulls[text], text), default=None)
         return CategoryRule(kind=kind, dictionary=sorted(self.counts), absent=absent)
 
+    def _booleans(self) -> CategoryRule | None:
+        """Return the rule of the pair of words that most cells are of; all others are exceptions. None without any."""
+        counts = self.counts or Counter()
+        pairs = [[text for text in counts if _plain(text) in pair] for pair in _ASKED_BOOLEANS]
+        words = max(pairs, key=lambda texts: sum(counts[text] for text in texts))
+        absent = max(_ABSENT & counts.keys(), key=lambda text: (self.nulls[text], text), default=None)
+        dictionary = sorted([*words, *([] if absent is None else [absent])])
+        return CategoryRule(kind="boolean", dictionary=dictionary, absent=absent) if words else None
+
     def _kind_of_words(self) -> str:
         assert self.counts is not None, "all different cells are known"
-        words = {text.strip(b'"').lower().decode("latin-1") for text in self.counts if text not in _NULLS}
+        words = {_plain(text) for text in self.counts if text not in NULLS}
         return "boolean" if any(words and words <= pair for pair in _BOOLEANS) else "category"
 
     def _are_short(self) -> bool:
@@ -239,27 +261,38 @@ class Findings:
         some = [text for text in self.some if text]
         return bool(some) and sum(b" " in text.strip(b'"') for text in some) < len(some) / 4
 
-    def _as_asked(self, kind: str, found: dict[str, Rule]) -> Rule:
-        """Return a rule of a kind that was not found; raises InvalidParameterError if there is none."""
+    def _as_asked(self, kind: str, found: dict[str, Rule]) -> Rule | None:
+        """Return a rule of a kind that was not found; None if there is none."""
         if kind in {"text", "identifier"}:
             rule = next(rule for rule in found.values() if isinstance(rule, TextRule))
             return TextRule(kind=kind, null=rule.null, quoted=rule.quoted)
         shared: dict[str, Any] = {"kind": kind, "null": self._null(), "quoted": self.n_quoted > self.n / 2}
-        if kind in {"category", "boolean"} and self.counts is not None:
-            return self._categories(kind)
+        if kind == "category":
+            return None if self.counts is None else self._categories(kind)
+        if kind == "boolean":
+            return self._booleans()
         if kind == "float":
             return FloatRule(**shared)
         if kind in {"integer", "decimal"}:
             used = np.flatnonzero(self.by_digits) if kind == "decimal" else np.zeros(1, np.int64)
             return NumberRule(digits=int(used[-1]) if len(used) else 0, **shared)
-        moment = self._moment(shared["null"], quoted=shared["quoted"], asked=kind)
-        if moment is not None:
-            return moment
-        first = next((text.decode("latin-1") for text in self.some if text), "")
-        raise InvalidParameterError(
-            f"A column cannot be {kind} (--columns): it has texts such as {first!r:.60}. By itself it is "
-            f"{next(iter(found))}."
+        return self._moment(shared["null"], quoted=shared["quoted"], asked=kind)
+
+    def refusal(self, kind: str, n: int = 0, n_present: int = 0) -> InvalidParameterError:
+        """Return the error of a column that cannot be of a kind: n of the cells that are not missing are."""
+        first = next((text.decode("latin-1") for text in self.some if text not in NULLS), "")
+        why = f"it has texts such as {first!r:.60}"
+        why += f", and {n or 'none'} of {n_present:,} cells {'is' if n < 2 else 'are'} {kind}" if n_present else ""
+        if kind == "category" and self.counts is None:
+            why = f"it has more than {MOST_CATEGORIES:,} different texts"
+        return InvalidParameterError(
+            f"The column {self.name!r} cannot be {kind} (--columns): {why}. By itself it is {self.rule().kind}."
         )
+
+
+def _plain(text: bytes) -> str:
+    """Return a cell without quotes, in small letters."""
+    return text.strip(b'"').lower().decode("latin-1")
 
 
 def _spread(n: int, most: int) -> npt.NDArray[np.int64]:

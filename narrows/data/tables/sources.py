@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from narrows.data.source import Source
-from narrows.data.tables.fields import fields_of, table_for, values_of
+from narrows.data.tables.fields import fields_of, table_for, values_of, warn_of_unknown
 from narrows.data.tables.typed import Typed, TypedTable
 from narrows.errors import DataError
 from narrows.records.fields import Field
@@ -39,6 +39,11 @@ def source_of_table(table: TypedTable, name: str, kind: str, *, as_rows: bool = 
     ------
     DataError
         If all columns are texts.
+
+    Warns
+    -----
+    DataWarning
+        If cells count as missing although they are not.
     """
     fields, texts = fields_of(table)
     table = replace(table, fields=tuple(fields), texts=tuple(texts))
@@ -48,7 +53,9 @@ def source_of_table(table: TypedTable, name: str, kind: str, *, as_rows: bool = 
             "as text: --column NAME (column='NAME')."
         )
     names = tuple(one.name for one in fields)
-    values = values_of(table, fields, name)
+    values, unknown = values_of(table, fields)
+    warn_of_unknown(unknown, name)
+    table = replace(table, unknown=unknown)
     if table.is_plain and not as_rows:
         whole = all(one.kind == "integer" for one in fields)
         return Source(values.astype(np.int64) if whole else values, name=name, kind=kind, columns=names, table=table)
@@ -102,7 +109,9 @@ def rows_for(
     if table.fields == tuple(fields) and source.record == "columns":
         return source
     table = table_for(table, fields, texts, skipped, source.name, advice=advice)
-    values = values_of(table, fields, source.name, is_new=True)
+    values, unknown = values_of(table, fields)
+    if unknown != table.unknown:  # otherwise its opening has said it
+        warn_of_unknown(unknown, source.name)
     kept = replace(table, fields=tuple(fields), texts=tuple(texts), skipped=tuple(skipped))
     names = tuple(one.name for one in fields)
     return replace(source, values=values, columns=names, record="columns", table=kept)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from narrows.data.tables.arrow_table import ArrowSource
+from narrows.data.tables.asked import n_unlike
 from narrows.data.tables.csv_table import CsvSource
 from narrows.data.tables.csv_values import number_values
 from narrows.data.tables.form import TableSource
@@ -83,6 +85,8 @@ class TypedTable:
         What the columns are for a model; see `narrows.data.tables.fields.fields_of`.
     skipped : tuple of str
         The names of columns that are left out.
+    unknown : dict of str to int
+        The numbers of cells that count as missing although they are not, by the names of their columns.
     """
 
     columns: tuple[Typed, ...]
@@ -90,6 +94,7 @@ class TypedTable:
     fields: tuple[Field, ...] = ()
     texts: tuple[Field, ...] = ()
     skipped: tuple[str, ...] = ()
+    unknown: Mapping[str, int] = field(default_factory=dict)
 
     def take(self, rows: npt.NDArray[np.int64]) -> TypedTable:
         """Return some of the rows."""
@@ -135,9 +140,10 @@ def _piece(rule: Rule, dialect: Any, one: Encoded) -> tuple[Any, int]:
         words = [None if text == rule.absent else dialect.shown(text) for text in rule.dictionary]
         known: list[str | None] = [*words, None]
         listed = [known[i] for i in np.clip(one.column.values, 0, len(rule.dictionary)).tolist()]
+        is_boolean = rule.kind == "boolean"
         for row, text in zip(one.rows.tolist(), one.texts, strict=True):
-            listed[row] = dialect.shown(text)
-        return listed, 0
+            listed[row] = None if is_boolean else dialect.shown(text)
+        return listed, n_unlike(rule, dialect, one)
     return number_values(rule, dialect, one)
 
 
