@@ -59,7 +59,7 @@ def stored_as_field(series: WholeSeries, bound: float, *, may_be_decimals: bool 
     decimals = series.decimals if may_be_decimals else None
     if decimals is not None and (bound == 0 or decimals.exceptions is None):
         units = _whole_units(decimals, bound)
-        numbers = _narrow(decimals.numbers)
+        numbers = _narrow(_repeated(decimals) if bound == 0 else decimals.numbers)
         if _takes_less(numbers, units, decimals, series.values, bound):
             return StoredSeries(numbers, float(units), _described(series, decimals, keeps_ulps=bound == 0))
         if bound > 0:
@@ -93,6 +93,16 @@ def stored_as_windows(series: WholeSeries, bound: float | None, *, may_be_decima
 def _whole_units(decimals: Decimals, bound: float) -> int:
     """Return the bound in units of the last digit of the channel whose unit is largest."""
     return min(math.floor(bound * 10.0**digits * (1 + 1e-12)) for digits in decimals.digits)
+
+
+def _repeated(decimals: Decimals) -> npt.NDArray[np.int64]:
+    """Return the integers; those of missing values as the one before, which is predicted best, or after them."""
+    if decimals.missing is None:
+        return decimals.numbers
+    numbers = decimals.numbers.reshape(len(decimals.numbers), -1)
+    known = ~decimals.missing.reshape(numbers.shape)
+    steps = np.where(known, np.arange(len(numbers))[:, None], known.argmax(axis=0))
+    return np.take_along_axis(numbers, np.maximum.accumulate(steps, axis=0), axis=0).reshape(decimals.numbers.shape)
 
 
 def _narrow(numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
