@@ -33,6 +33,7 @@ class Feature(IntFlag):
     TABLE = 1 << 12  # rows of a table
     TIME_STEPS = 1 << 14  # the column of times has their differences
     PLAIN_ROWS = 1 << 15  # the rows of a table are a text
+    OVER_CHANNELS = 1 << 17  # channels of series are predicted from those before them
     LONG_ROWS = 1 << 19  # this text may have more than 2^20 bytes
 
 
@@ -53,6 +54,7 @@ READ = (
     | Feature.TIME_STEPS
     | Feature.PLAIN_ROWS
     | Feature.LONG_ROWS
+    | Feature.OVER_CHANNELS
 )
 """The features that this reader supports."""
 
@@ -73,6 +75,7 @@ _NEEDED_BY = {
     Feature.TIME_STEPS: "time_steps",
     Feature.PLAIN_ROWS: "plain_rows",
     Feature.LONG_ROWS: "long_rows",
+    Feature.OVER_CHANNELS: "over_channels",
 }
 """The metadata entry that requires a feature, unless it is null."""
 
@@ -93,6 +96,7 @@ _NAMES = {
     Feature.TIME_STEPS: "differences of times",
     Feature.PLAIN_ROWS: "rows of a table as a text",
     Feature.LONG_ROWS: "a long text of a table",
+    Feature.OVER_CHANNELS: "channels that are predicted from each other",
 }
 
 

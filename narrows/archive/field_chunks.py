@@ -30,7 +30,8 @@ from narrows.errors import ArchiveError, CorruptArchiveError
 __all__ = ["largest_block_error", "pack_block_values", "parse_block_values", "read_block_values", "restore_block"]
 
 _HEAD = struct.Struct("<IfB")
-_KINDS = {Kind.INTERPOLATED, Kind.INTERPOLATED_EXACT, Kind.BISECTED, Kind.LINEAR, Kind.EXACT, Kind.ZSTD, Kind.PLAIN}
+_KINDS = {Kind.INTERPOLATED, Kind.INTERPOLATED_EXACT, Kind.BISECTED, Kind.BISECTED_CHANNELS}
+_KINDS |= {Kind.LINEAR, Kind.EXACT, Kind.ZSTD, Kind.PLAIN}
 _DAMAGE = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
 
 

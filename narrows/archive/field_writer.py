@@ -17,7 +17,7 @@ from narrows.archive.chunks import chunk_bytes
 from narrows.archive.field_chunks import pack_block_values
 from narrows.archive.layout import Coding, pack_header
 from narrows.archive.layouts import Field
-from narrows.archive.metadata import Metadata, header_entries
+from narrows.archive.metadata import OVER_CHANNELS, Metadata, header_entries
 from narrows.archive.packing import pack_file
 from narrows.archive.series_stored import StoredSeries, layout_of_series, stored_as_field
 from narrows.archive.summary import ZSTD_SAMPLE_BYTES, Summary
@@ -43,6 +43,7 @@ _WAYS = {
     Kind.INTERPOLATED: "interpolation",
     Kind.INTERPOLATED_EXACT: "interpolation",
     Kind.BISECTED: "bisection",
+    Kind.BISECTED_CHANNELS: "bisection over channels",
     Kind.LINEAR: "neighbours",
     Kind.EXACT: "neighbours",
     Kind.ZSTD: "zstd",
@@ -131,8 +132,8 @@ def compress_field(
             raise accepts_nothing()
         found = narrows.data.range_of_finite(source, fill_value=fill_value)
     stored = _stored(opened, bound, fill_value)
-    field = _layout(opened, stored, as_records=as_records)
-    metadata = _metadata(stored, source.kind, field, fill_value)
+    field, over_channels = _layout(opened, stored, as_records=as_records)
+    metadata = _metadata(stored, source.kind, field, fill_value, over_channels=over_channels)
     made = _write(path, stored, field, metadata, force=force, threads=threads, progress=progress)
     missed: tuple[NarrowsWarning, ...] = ()
     if fill_value is not None and not made.n_fill:
@@ -175,10 +176,10 @@ def _stored(opened: FieldSource, bound: float, fill_value: float | None) -> Stor
     return stored_as_field(opened.series, bound, may_be_decimals=fill_value is None)
 
 
-def _layout(opened: FieldSource, stored: StoredSeries, *, as_records: bool) -> Field:
-    """Return how the numbers are cut into blocks."""
+def _layout(opened: FieldSource, stored: StoredSeries, *, as_records: bool) -> tuple[Field, bool]:
+    """Return how the numbers are cut into blocks, and whether channels are predicted from each other by bisection."""
     if opened.series is None or as_records:
-        return Field.of(stored.values.shape, stored.values.dtype.itemsize, are_records=as_records)
+        return Field.of(stored.values.shape, stored.values.dtype.itemsize, are_records=as_records), False
     return layout_of_series(stored.values, stored.bound or 0.0)
 
 
@@ -242,13 +243,16 @@ def _encoded(array: Any, field: Field, metadata: Metadata, number: int) -> _Enco
     grid = ErrorBound(metadata.dtype, metadata.max_error or 0.0, metadata.fill_value)
     values = np.ascontiguousarray(array[field.place(number)])
     with one_blas_thread():
-        coded = encode_block(values.reshape(field.coded_shape(number)), grid)
+        records, over_channels = values.reshape(field.coded_shape(number)), OVER_CHANNELS in metadata.more
+        coded = encode_block(records, grid, over_channels=over_channels)
     errors = Errors.of(values, coded.restored.reshape(values.shape))
     n_fill = 0 if metadata.fill_value is None else int(is_fill(values, metadata.fill_value).sum())
     return _EncodedBlock(pack_block_values(coded, errors.largest), coded.kind, errors, n_fill)
 
 
-def _metadata(stored: StoredSeries, kind: str, field: Field, fill_value: float | None) -> Metadata:
+def _metadata(
+    stored: StoredSeries, kind: str, field: Field, fill_value: float | None, *, over_channels: bool
+) -> Metadata:
     from narrows import __version__
 
     return Metadata.from_json(
@@ -261,6 +265,7 @@ def _metadata(stored: StoredSeries, kind: str, field: Field, fill_value: float |
         }
         | ({} if stored.described is None else stored.described.to_json())
         | ({} if fill_value is None else {"fill_value": fill_value})
+        | ({OVER_CHANNELS: 1} if over_channels else {})
     )
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "LABELS",
     "MODEL_FILE",
     "NO_MODEL",
+    "OVER_CHANNELS",
     "PARTS",
     "ROUNDED",
     "Metadata",
@@ -48,6 +49,8 @@ LABELS, KEEP_CODES = "labels", "keep_codes"
 """Entries of archives whose chunks have labels, and of those that keep codes for search; their value is 1."""
 BYTE_MODEL = "byte_model"
 """The entry of archives whose texts a model of bytes codes; its value is the number of records of a coded group."""
+OVER_CHANNELS = "over_channels"
+"""The entry of archives with channels that are bisected, each predicted from those before it; its value is 1."""
 NO_MODEL = "0" * 64
 """The model of an archive of a field, which has none."""
 MAX_AXES = 31  # of a record

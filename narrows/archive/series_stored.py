@@ -12,6 +12,7 @@ import numpy.typing as npt
 from narrows.archive.layouts import Field
 from narrows.archive.series import ArchivedSeries
 from narrows.codec.fields.block import encode_block
+from narrows.codec.fields.channels import encode_channels
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.data.series.decimals import Decimals
 from narrows.data.series.whole import WholeSeries
@@ -21,7 +22,9 @@ __all__ = ["StoredSeries", "layout_of_series", "stored_as_field", "stored_as_win
 
 _MOST_APART = 64
 _BYTES_OF_A_BLOCK = 73  # of its header, entry and checksums
+_BYTES_OF_AN_ENTRY = 24  # of the metadata
 _TRIED = 1 << 14  # values with which decimals are compared with floats
+_COMPARED = 1 << 20  # values on which channels that predict each other are compared with others: those of a block
 _NEARLY_HALF = 0.45  # of a unit: restored floats are rounded to the right decimal
 _MOST_NUMBER = 1 << 48  # of decimals beside floats, whose products with powers of ten are off by less than 0.05
 
@@ -59,7 +62,7 @@ def stored_as_field(series: WholeSeries, bound: float, *, may_be_decimals: bool 
     decimals = series.decimals if may_be_decimals else None
     if decimals is not None and (bound == 0 or decimals.exceptions is None):
         units = _whole_units(decimals, bound)
-        numbers = _narrow(decimals.numbers)
+        numbers = _filled(decimals, bound)
         if _takes_less(numbers, units, decimals, series.values, bound):
             return StoredSeries(numbers, float(units), _described(series, decimals, keeps_ulps=bound == 0))
         if bound > 0:
@@ -95,6 +98,23 @@ def _whole_units(decimals: Decimals, bound: float) -> int:
     return min(math.floor(bound * 10.0**digits * (1 + 1e-12)) for digits in decimals.digits)
 
 
+def _filled(decimals: Decimals, bound: float) -> npt.NDArray[Any]:
+    """Return the integers; those of missing values on lines, or as the one before, whichever takes fewer bytes."""
+    lines = _narrow(decimals.numbers)
+    if decimals.missing is None or bound > 0:
+        return lines
+    repeated = _narrow(_repeated(decimals.numbers, decimals.missing))
+    return min(repeated, lines, key=lambda numbers: _size(_first(numbers, _TRIED), 0))
+
+
+def _repeated(lines: npt.NDArray[np.int64], missing: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return integers; those of missing values as the one before, or after them if there is none."""
+    numbers = lines.reshape(len(lines), -1)
+    known = ~missing.reshape(numbers.shape)
+    steps = np.where(known, np.arange(len(numbers))[:, None], known.argmax(axis=0))
+    return np.take_along_axis(numbers, np.maximum.accumulate(steps, axis=0), axis=0).reshape(lines.shape)
+
+
 def _narrow(numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Return numbers in the smallest dtype that holds them."""
     low, high = int(numbers.min(initial=0)), int(numbers.max(initial=0))
@@ -108,21 +128,35 @@ def _takes_less(
     numbers: npt.NDArray[Any], units: int, decimals: Decimals, values: npt.NDArray[Any], bound: float
 ) -> bool:
     """Return whether the first values take fewer bytes as decimals than as floats."""
-    n_steps = max(1, _TRIED // max(1, values[:1].size))
+    n_steps = len(_first(values, _TRIED))
     sides: list[npt.NDArray[Any] | None] = [None if decimals.missing is None else decimals.missing.astype(np.int8)]
     sides += [decimals.ulps, decimals.exceptions] if bound == 0 else []
     ours = _size(numbers[:n_steps], float(units)) + sum(_size(one[:n_steps], 0) for one in sides if one is not None)
     return ours <= _size(values[:n_steps], bound)
 
 
-def layout_of_series(values: npt.NDArray[Any], bound: float) -> Field:
-    """Return how steps (steps,) or (steps, channels) are cut into blocks: by channel, if that takes fewer bytes."""
+def layout_of_series(values: npt.NDArray[Any], bound: float) -> tuple[Field, bool]:
+    """Return how steps (steps,) or (steps, channels) are cut into blocks: by channel, if that takes fewer bytes.
+
+    The other value is whether channels are to be bisected, each predicted from those before it.
+    """
     usual = Field.of(values.shape, values.dtype.itemsize)
-    n_steps = max(1, _TRIED // max(1, values[:1].size))
-    if _apart(values[:n_steps], bound) >= _together(values[:n_steps], bound):
-        return usual
+    some = _first(values, _TRIED)
+    apart, together = _apart(some, bound), _together(some, bound)
+    before = _together if apart >= together else _apart
+    if usual.block[1:] == values.shape[1:] and _over_channels(some, bound) < min(apart, together):
+        more = _first(values, _COMPARED)
+        if len(more) == len(some) or _over_channels(more, bound) < before(more, bound):
+            return usual, True
+    if before is _together:
+        return usual, False
     alone = Field.of((len(values),), values.dtype.itemsize)
-    return Field(values.shape, (*alone.block, 1))
+    return Field(values.shape, (*alone.block, 1)), False
+
+
+def _first(values: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
+    """Return the first steps, of about n values."""
+    return values[: max(1, n // max(1, values[:1].size))]
 
 
 def _size(values: npt.NDArray[Any], bound: float) -> float:
@@ -140,6 +174,15 @@ def _apart(values: npt.NDArray[Any], bound: float) -> float:
     if values.ndim < 2 or not 1 < values.shape[1] <= _MOST_APART:
         return math.inf
     return sum(_together(values[:, channel], bound) + _BYTES_OF_A_BLOCK for channel in range(values.shape[1]))
+
+
+def _over_channels(values: npt.NDArray[Any], bound: float) -> float:
+    """Return the bytes of values whose channels are bisected, each predicted from those before it; or infinity."""
+    if bound > 0 or values.ndim != 2:
+        return math.inf
+    with one_blas_thread():
+        coded = encode_channels(np.ascontiguousarray(values)[None], ErrorBound(values.dtype, 0))
+    return math.inf if coded is None else len(coded.data) + _BYTES_OF_AN_ENTRY
 
 
 def _described(

@@ -24,6 +24,7 @@ __all__ = ["compress_without_model"]
 _WAYS = {
     "interpolation": "by interpolation",
     "bisection": "by bisection",
+    "bisection over channels": "by bisection over channels",
     "neighbours": "by prediction from neighbours",
     "zstd": "by zstd",
     "plain": "uncompressed",

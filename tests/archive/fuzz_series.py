@@ -52,9 +52,16 @@ def originals(folder: Path) -> list[Original]:
     rng = np.random.default_rng(0)
     made = []
     for i, (channels, factor, how) in enumerate(
-        [(1, 1, {"lossless": True}), (2, 1, {"max_error": 0.05}), (2, np.pi, {"lossless": True})]
+        [
+            (1, 1, {"lossless": True}),
+            (2, 1, {"max_error": 0.05}),
+            (2, np.pi, {"lossless": True}),
+            (3, 1, {"lossless": True}),  # channels that predict each other
+        ]
     ):
         values = np.round(np.cumsum(rng.normal(size=(130, channels)), axis=0), 2) * factor + 0.0
+        if channels == 3:
+            values = np.round(values[:, :1] * (1, -2, 0.4) + values / 100, 2) + 0.0
         values[3, 0] = np.nextafter(values[3, 0], 9)
         values[20:23, -1] = np.nan
         values = values[:, 0] if channels == 1 else values

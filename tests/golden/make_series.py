@@ -33,6 +33,8 @@ def series(name: str) -> WholeSeries:
     channels = 2 if "channels" in name else 1
     lengths = (90, 41) if "groups" in name else (131,)
     values = np.round(np.cumsum(rng.normal(size=(131, channels)), axis=0), 2) + 0.0
+    if "related" in name:
+        values[:, 1] = np.round(2 * values[:, 0] + rng.normal(0, 0.05, 131), 2) + 0.0
     if "floats" in name:
         values = values * np.pi
     if "levels" in name:
@@ -66,6 +68,7 @@ ARCHIVES = {
     "field-levels-irregular": {"lossless": True},
     "field-digits": {"lossless": True},
     "field-exceptions": {"lossless": True},
+    "field-related-channels": {"lossless": True},
     "windows-code": {},
     "windows-groups-irregular": {"lossless": True},
     "windows-channels-gaps": {"max_error": 0.05},

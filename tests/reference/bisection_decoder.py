@@ -16,7 +16,7 @@ MASK = (1 << 64) - 1
 TAIL = [round((1 << 30) / (1 + math.exp(i / 64))) for i in range(1281)]
 LOGIT = [round(256 * math.log((i + 0.5) / (4095.5 - i))) for i in range(4096)]
 FEATURES = {"tiling": 1, "max_error": 2, "field": 4, "parts": 8, "windows": 16, "decimals": 32, "readings": 256}
-FEATURES |= {"exceptions": 512, "text": 64, "byte_model": 1024, "time_steps": 1 << 14}
+FEATURES |= {"exceptions": 512, "text": 64, "byte_model": 1024, "time_steps": 1 << 14, "over_channels": 1 << 17}
 
 
 def require(condition: bool, what: str) -> None:
@@ -70,9 +70,10 @@ def key(f: int, *xs: int) -> int:
 
 
 class Bisected:
-    """The units of the values of a block."""
+    """The units of the values of a block; `bases` are what other channels predict."""
 
-    def __init__(self, data: bytes, n: int) -> None:
+    def __init__(self, data: bytes, n: int, bases: list[int]) -> None:
+        self.bases = bases
         numbers = Numbers(data)
         flags = numbers.n(0, 7)
         self.numbering, self.has_contexts = flags & 3, bool(flags & 4)
@@ -122,12 +123,13 @@ class Bisected:
         y_2 = self.y[t - 2] if t > 1 else y_1
         y_3 = self.y[t - 3] if t > 2 else y_2
         y_p = self.y[t - self.period] if 0 < self.period <= t else y_2
-        h = max(0, (self.high - self.low).bit_length() - 38)
-        total = 1 << 15
+        b = self.bases
+        h = max(0, (self.high - self.low + max(b) - min(b)).bit_length() - 38)
+        last, total = y_1 - b[t - 1] if t else y_1, 1 << 15
         for lag, w in self.lags:
-            x = self.level if lag == 0 else self.y[t - lag] if lag <= t else y_1
-            total += w * ((x - y_1) >> h)
-        prediction = min(self.high, max(self.low, y_1 + ((total >> 16) << h)))
+            x = self.level if lag == 0 else self.y[t - lag] - b[t - lag] if lag <= t else last
+            total += w * ((x - last) >> h)
+        prediction = min(self.high, max(self.low, last + ((total >> 16) << h) + b[t]))
         self.centres = [prediction, y_1, y_p]
         self.scales = []
         for s in self.spreads:
@@ -219,7 +221,26 @@ class Bisected:
 
 def units(data: bytes, n: int) -> Any:
     """The units of a block of the kind BISECTED with n values."""
-    return np.array(Bisected(data, n).units, np.int64)
+    return np.array(Bisected(data, n, [0] * n).units, np.int64)
+
+
+def units_of_channels(data: bytes, n: int, n_channels: int) -> Any:
+    """The units (n, channels) of a block of the kind BISECTED_CHANNELS with n steps."""
+    require(n_channels <= 64, "too many channels")
+    numbers, found = Numbers(data), list[list[int]]()
+    for number in range(n_channels):
+        sources = [numbers.n(0, number - 1) for _ in range(numbers.n(0, min(8, number)))]
+        weights = [numbers.z(1 << 28) for _ in sources]
+        require(len(set(sources)) == len(sources), "a source twice")
+        totals = [1 << 19] * n
+        for source, w in zip(sources, weights, strict=True):
+            u = found[source]
+            for t in range(n):
+                require(abs(u[t] - u[0]) < 1 << 31, "a source with values too far apart")
+                totals[t] += w * (u[t] - u[0])
+        found.append(Bisected(numbers.bytes(numbers.n(0, len(data))), n, [one >> 20 for one in totals]).units)
+    require(numbers.at == len(data), "bytes after the last channel")
+    return np.array(found, np.int64).T
 
 
 def file_bytes(path: str | Path) -> bytes:

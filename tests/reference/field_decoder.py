@@ -38,7 +38,7 @@ from archive_decoder import (
 
 FIELD, BOUND = 4, 2  # bits of features
 COLUMN = 5  # a type of blocks
-LINEAR, EXACT, ZSTD, PLAIN, INTERPOLATED, INTERPOLATED_EXACT, BISECTED = 1, 2, 3, 4, 6, 7, 12
+LINEAR, EXACT, ZSTD, PLAIN, INTERPOLATED, INTERPOLATED_EXACT, BISECTED, BISECTED_CHANNELS = 1, 2, 3, 4, 6, 7, 12, 20
 FINENESS = ((16, 16, 16, 16), (16, 13, 10, 8), (16, 10, 6, 4))
 WRAP = 1 << 64
 
@@ -126,9 +126,13 @@ def restore(payload: bytes, field: Field, shape: Shape) -> Array:
         values = values.astype(field.dtype)
     elif kind in {LINEAR, EXACT}:
         values = from_linear(data, None, grid_of(field.dtype, field.bound if kind == LINEAR else 0.0), coded)
-    elif kind == BISECTED:
+    elif kind in {BISECTED, BISECTED_CHANNELS}:
         grid = grid_of(field.dtype, 0.0)
-        units = bisection_decoder.units(data, math.prod(shape))
+        if kind == BISECTED:
+            units = bisection_decoder.units(data, math.prod(shape))
+        else:
+            require(len(coded) == 3 and coded[0] == 1, "channels of something that is no series")
+            units = bisection_decoder.units_of_channels(data, *shape)
         require(((units >= grid.lowest) & (units <= grid.highest)).all(), "values that the dtype does not have")
         values = grid.values(units).reshape(coded)
     else:

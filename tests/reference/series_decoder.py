@@ -17,7 +17,8 @@ from archive_decoder import Array, Shape, parse_block_head, parse_trailer, read_
 from bisection_decoder import file_bytes, read_again
 from field_decoder import COLUMN, Field, block_at, read_blocks, restore
 
-FIELD, WINDOWS, DECIMALS, READINGS, EXCEPTIONS, TIME_STEPS = 4, 16, 32, 256, 512, 1 << 14  # bits of features
+FIELD, WINDOWS, DECIMALS, READINGS, EXCEPTIONS = 4, 16, 32, 256, 512  # bits of features
+TIME_STEPS, OVER_CHANNELS = 1 << 14, 1 << 17
 DTYPES = ("int64", "uint8", "int8", "int32", "int64")
 
 
@@ -26,7 +27,7 @@ def read(path: str | Path, model_blob: bytes | None = None) -> Array:
     features, meta = metadata(path)
     require((features & WINDOWS != 0) == ("windows" in meta), "the bit of windows is not as it should be")
     if features & FIELD:
-        steps = read_blocks(path, DECIMALS | READINGS | EXCEPTIONS | TIME_STEPS)
+        steps = read_blocks(path, DECIMALS | READINGS | EXCEPTIONS | TIME_STEPS | OVER_CHANNELS)
     else:
         records, tiling = read_records(path, model_blob, WINDOWS | DECIMALS | READINGS | EXCEPTIONS | TIME_STEPS)
         require(tiling is None, "tiles are no windows")

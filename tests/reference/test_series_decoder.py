@@ -71,7 +71,7 @@ def test_series_as_windows_of_a_model(how, tmp_path):
     assert_same(tmp_path / "s", whole, model)
 
 
-@pytest.mark.parametrize("name", ["readings-gaps", "levels-irregular", "digits", "exceptions"])
+@pytest.mark.parametrize("name", ["readings-gaps", "levels-irregular", "digits", "exceptions", "related-channels"])
 def test_bisected_and_packed_golden_archives(name):
     path = HERE.parent / "golden" / "series" / f"field-{name}.narrows"
     assert path.read_bytes()[8] == 2
@@ -79,6 +79,6 @@ def test_bisected_and_packed_golden_archives(name):
 
 
 def test_the_example_of_the_page():
-    page = (HERE.parents[1] / "docs" / "format.md").read_text().split("\n### Bisection\n")[1].split("\n## ")[0]
+    page = (HERE.parents[1] / "docs" / "format.md").read_text().split("\n### Bisection\n")[1].split("\n##")[0]
     data = bytes.fromhex(page.rstrip().splitlines()[-1])
     assert bisection_decoder.units(data, 6).tolist() == [1, 5, 10, 20, 36, 58]

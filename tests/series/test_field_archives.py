@@ -161,6 +161,18 @@ def test_decimals_with_gaps_come_back(tmp_path_factory, numbers, digits):
     np.testing.assert_array_equal(before.values, after.values)
 
 
+def test_long_gaps_take_hardly_any_bytes(written, tmp_path):
+    values = [f"{x:.2f}" for x in np.cumsum(np.random.default_rng(0).normal(size=600))]
+    short = "v\n" + "".join(f"{x}\n" for x in values)
+    with_gaps = "v\n" + "".join(f"{x}\n" + "NaN\n" * (200 if i % 200 == 199 else 0) for i, x in enumerate(values))
+    sizes = []
+    for text in (short, with_gaps):
+        path = written(text)
+        sizes.append(narrows.compress(path, tmp_path / "s.narrows", force=True).n_bytes)
+        assert narrows.restore(tmp_path / "s.narrows", out=tmp_path / "r.csv", force=True).read_text() == text
+    assert sizes[1] < 1.15 * sizes[0] + 40
+
+
 @pytest.fixture
 def invoke(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

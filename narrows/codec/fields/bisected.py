@@ -11,7 +11,7 @@ All numbers but the first are written by `leb128`. Values are units minus the ba
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.error_bound import ErrorBound
 from narrows.errors import CorruptArchiveError
 
-__all__ = ["decode_bisected", "encode_bisected"]
+__all__ = ["bisected_units", "decode_bisected", "encode_bisected", "packed_units"]
 
 _FURTHEST = 1 << 55  # of values from 0
 _MOST_WEIGHT = 1 << 13  # in multiples of 2^7 units
@@ -35,6 +35,7 @@ _TRIED = 1 << 14  # values on which forms are compared
 _MOST_WITHOUT_KERNELS = 1 << 14  # values; more would take minutes
 _ROOM = 1 << 20  # below the largest span, for an offset that is a multiple of the modulus
 _CONTEXTS = 4  # a bit of the flags
+_NO_BASES: NDArray[np.int64] = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,27 @@ def encode_bisected(records: NDArray[Any], grid: ErrorBound) -> CodedResidual | 
     """
     if kernels.compiled is None and records.size > _MOST_WITHOUT_KERNELS:
         return None
-    units = grid.units(records).ravel()
+    found = packed_units(grid.units(records).ravel(), records.nbytes)
+    return None if found is None else CodedResidual(Kind.BISECTED, False, found, records)
+
+
+def packed_units(units: NDArray[np.int64], most: int, bases: NDArray[np.int64] = _NO_BASES) -> bytes | None:
+    """Return the bytes of units (n,), at most so many; None if their values are too far apart, or take more.
+
+    Parameters
+    ----------
+    units : ndarray of shape (n,), int64
+        The units.
+    most : int
+        The largest number of coded bytes.
+    bases : ndarray of shape (n,), int64
+        What other channels predict of each, see `Prediction`; empty if there are none.
+    """
     lowest, highest = int(units.min()), int(units.max())
     if highest - lowest >= MOST_SPAN - _ROOM:
         return None
     base = 0 if max(-lowest, highest) < _FURTHEST // 2 else lowest
-    values = units - base
-    found = _best(values, base, records.nbytes)
-    return None if found is None else CodedResidual(Kind.BISECTED, False, found, records)
+    return _best(units - base, base, most, bases)
 
 
 def decode_bisected(data: bytes, grid: ErrorBound, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -82,21 +96,32 @@ def decode_bisected(data: bytes, grid: ErrorBound, shape: tuple[int, ...]) -> ND
     CorruptArchiveError
         If `encode_bisected` does not produce this data for records of this shape.
     """
+    return grid.values(bisected_units(data, grid, math.prod(shape))).reshape(shape)
+
+
+def bisected_units(data: bytes, grid: ErrorBound, n: int, bases: NDArray[np.int64] = _NO_BASES) -> NDArray[np.int64]:
+    """Return the n units of `packed_units`.
+
+    Raises
+    ------
+    CorruptArchiveError
+        If `packed_units` does not produce this data.
+    """
     base, plan, bits = _unpack(data)
-    n = math.prod(shape)
-    run = Bisection(plan.form, plan.prediction, n, has_contexts=plan.has_contexts, data=bits)
+    prediction = replace(plan.prediction, bases=bases)
+    run = Bisection(plan.form, prediction, n, has_contexts=plan.has_contexts, data=bits)
     run.run(np.zeros(n, np.int64))
     units = run.values + base  # may wrap around, if the data are forged
     if not ((units >= grid.lowest) & (units <= grid.highest)).all():
         raise CorruptArchiveError("A bisected chunk has values that its dtype cannot represent.")
-    return grid.values(units).reshape(shape)
+    return units
 
 
-def _best(values: NDArray[np.int64], base: int, most: int) -> bytes | None:
+def _best(values: NDArray[np.int64], base: int, most: int, bases: NDArray[np.int64]) -> bytes | None:
     """Return values by the plan that takes the fewest bytes on a part of them."""
     start = max(0, (len(values) - _TRIED) // 2)
     part = np.ascontiguousarray(values[start : start + _TRIED])
-    ways = predictions_of(part)
+    ways = predictions_of(part, np.ascontiguousarray(bases[start : start + _TRIED]))
     best: tuple[int, _Plan] | None = None
 
     def take(plan: _Plan) -> None:
@@ -111,8 +136,9 @@ def _best(values: NDArray[np.int64], base: int, most: int) -> bytes | None:
     take(_Plan(best[1].form, ways[0], has_contexts=False))
     for way in ways[1:]:
         take(_Plan(best[1].form, way, best[1].has_contexts))
-    coded = _coded(values, best[1], most)
-    return None if coded is None else _packed(base, best[1]) + coded
+    plan = replace(best[1], prediction=replace(best[1].prediction, bases=bases))
+    coded = _coded(values, plan, most)
+    return None if coded is None else _packed(base, plan) + coded
 
 
 def _coded(values: NDArray[np.int64], plan: _Plan, most: int) -> bytes | None:

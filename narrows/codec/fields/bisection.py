@@ -17,7 +17,7 @@ compiled kernel computes the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -65,12 +65,16 @@ class Prediction:
         Distances of preceding values, from 2; 0 stands for the level.
     weights : ndarray of int64
         Their weights in units of 2^-16.
+    bases : ndarray of shape (n,), int64
+        What other channels predict of each value: differences from it are predicted by preceding ones. Within ±2^44;
+        empty if there are none.
     """
 
     level: int
     period: int
     lags: NDArray[np.int64]
     weights: NDArray[np.int64]
+    bases: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class Bisection:
@@ -95,6 +99,9 @@ class Bisection:
         self.state, self.buffer = start_encoder(data) if isinstance(data, int) else start_decoder(data)
         self.values = np.zeros(n, np.int64)
         self._low, self._high = form.value(0), form.value(form.n - 1)
+        bases = prediction.bases
+        span = self._high - self._low + int(bases.max(initial=0)) - int(bases.min(initial=0))
+        self._shift = max(0, span.bit_length() - 38)
         self._bits = max(14, min(20, n.bit_length() + 5))
         self._slots = np.full((N_CONTEXTS, 1 << self._bits) if has_contexts else (N_CONTEXTS, 1), 1 << 31, np.uint32)
         self._by_place = np.tile(np.array(_FIRST_WEIGHTS, np.int32), (32 * 16, 1))
@@ -113,6 +120,7 @@ class Bisection:
                 self._form.levels,
                 given.lags,
                 given.weights,
+                given.bases,
                 numbers,
                 self.values,
                 self._slots,
@@ -140,14 +148,20 @@ class Bisection:
         period = self._prediction.period
         return one, two, three, int(self.values[t - period]) if 0 < period <= t else two
 
-    def predicted(self, t: int, last: int) -> int:
+    def predicted(self, t: int) -> int:
         """Return the linear prediction of the value at step t."""
-        shift = max(0, (self._high - self._low).bit_length() - 38)
-        total = 0
+        level, bases, total = self._prediction.level, self._prediction.bases, 0
+        last = self._above_base(t - 1) if t else level
         for lag, weight in zip(self._prediction.lags.tolist(), self._prediction.weights.tolist(), strict=True):
-            value = self._prediction.level if lag == 0 else int(self.values[t - lag]) if lag <= t else last
-            total += weight * ((value - last) >> shift)
-        return min(max(last + ((total + (1 << 15) >> 16) << shift), self._low), self._high)
+            value = level if lag == 0 else self._above_base(t - lag) if lag <= t else last
+            total += weight * ((value - last) >> self._shift)
+        found = last + ((total + (1 << 15) >> 16) << self._shift) + (int(bases[t]) if len(bases) else 0)
+        return min(max(found, self._low), self._high)
+
+    def _above_base(self, t: int) -> int:
+        """Return the difference of value t from its base."""
+        bases = self._prediction.bases
+        return int(self.values[t]) - (int(bases[t]) if len(bases) else 0)
 
 
 class _Expert:
@@ -183,7 +197,7 @@ class _Value:
         self._run, self._t, self._form = run, t, run._form
         one, two, three, past = run.before(t)
         self._last = one
-        centres = (run.predicted(t, one), one, past)
+        centres = (run.predicted(t), one, past)
         self._experts = [_Expert(c, s) for c, s in zip(centres, run._spreads.tolist(), strict=True)]
         self._keys = [_key(0, 0), _key(1, one, two), _key(2, past), _key(3, one, two, three)]
         self._span = [2 * run._low, 2 * run._high]

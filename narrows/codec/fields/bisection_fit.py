@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from narrows.codec.fields.bisection import Prediction
 from narrows.codec.fields.forms import MOST_DECIMAL_DIGITS, Form, Numbering
 
-__all__ = ["WEIGHT_BITS", "forms_of", "period_of", "predictions_of"]
+__all__ = ["WEIGHT_BITS", "forms_of", "period_of", "predictions_of", "weights_of_channels"]
 
 WEIGHT_BITS = 7
 """Stored weights are multiples of 2^7 units of 2^-16."""
@@ -67,15 +67,25 @@ def _significant_digits(values: NDArray[np.int64]) -> int:
     return len(str(int(left.max())))
 
 
-def predictions_of(values: NDArray[np.int64]) -> list[Prediction]:
-    """Return predictions of values, the one that probably takes the fewest bits first."""
-    level, period = int(np.sort(values)[len(values) // 2]), period_of(values)
+def predictions_of(values: NDArray[np.int64], bases: NDArray[np.int64]) -> list[Prediction]:
+    """Return predictions of values, the one that probably takes the fewest bits first.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,), int64
+        The values.
+    bases : ndarray of shape (n,), int64
+        What other channels predict of them; empty if there are none.
+    """
+    period = period_of(values)
+    left = values - bases if len(bases) else values
+    level = int(np.sort(left)[len(left) // 2])
     seasonal = (*_NEAR, period - 1, period, period + 1, 2 * period) if period > max(_NEAR) + 1 else ()
     found: list[tuple[float, Prediction]] = []
     for lags in ((), _NEAR, seasonal):
         if lags or not found:
-            bits, weights = _fitted(values, level, lags)
-            found.append((bits, Prediction(level, period, np.array(lags, np.int64), weights)))
+            bits, weights = _fitted(left, level, lags)
+            found.append((bits, Prediction(level, period, np.array(lags, np.int64), weights, bases)))
     found.sort(key=lambda one: one[0])
     return [prediction for _, prediction in found]
 
@@ -99,29 +109,67 @@ def period_of(values: NDArray[np.int64]) -> int:
     return start + (int(np.argmax(is_peak)) + 1 if is_peak.any() else int(np.argmax(later)))
 
 
+def weights_of_channels(
+    values: NDArray[np.int64], others: NDArray[np.float64], *, by_changes: bool
+) -> NDArray[np.float64]:
+    """Return the weights (k,) with which other channels (k, n) predict values (n,).
+
+    Parameters
+    ----------
+    by_changes : bool
+        Whether the changes of values are predicted from those of the others and from preceding values. Otherwise the
+        values themselves are predicted.
+    """
+    first, lags = (max(_NEAR), _NEAR[1:]) if by_changes else (0, ())
+    if len(values) - first < 4 * (len(lags) + len(others)):
+        return np.zeros(len(others))
+    if by_changes:
+        columns, wanted = _columns(values.astype(np.float64), 0, lags, first)
+        others = np.diff(others, axis=1)[:, first - 1 :]
+    else:
+        columns, wanted = np.ones((1, len(values))), values.astype(np.float64) - float(values[0])
+    scales = np.abs(others).mean(axis=1) + 1e-9
+    scale = float(np.abs(wanted).mean()) + 1e-9
+    matrix = np.concatenate([columns / scale, others / scales[:, None]])
+    found: NDArray[np.float64] = _solved(matrix, wanted / scale)[len(columns) :] * scale / scales
+    return found
+
+
 def _fitted(values: NDArray[np.int64], level: int, lags: tuple[int, ...]) -> tuple[float, NDArray[np.int64]]:
     """Return the approximate bits of values, and the weights of lags, by iteratively reweighted least squares."""
-    floats, first = values.astype(np.float64), max(lags, default=1)
-    start = max(first, 1)
-    last = floats[start - 1 : -1]
-    wanted = floats[start:] - last
-    if len(wanted) < 4 * len(lags) + 1:
+    start = max(lags, default=1)
+    if len(values) - start < 4 * len(lags) + 1:
         return math.inf, np.zeros(len(lags), np.int64)
-    columns = [(level if lag == 0 else floats[start - lag : len(floats) - lag]) - last for lag in lags]
-    matrix = np.stack(columns) if columns else np.zeros((0, len(wanted)))
+    matrix, wanted = _columns(values.astype(np.float64), level, lags, start)
     scale = float(np.abs(wanted).mean()) + 1e-9
-    solution: NDArray[Any] = np.zeros(len(lags))
-    weights: NDArray[Any] = np.ones(len(wanted))
-    for _ in range(_ITERATIONS if lags else 0):
-        weighted = matrix * (weights / scale)
-        normal = weighted @ matrix.T / scale
-        normal += np.eye(len(lags)) * (1e-6 * np.trace(normal) / len(lags) + 1e-12)
-        solution = np.linalg.solve(normal, weighted @ wanted / scale)
-        relative = np.abs(wanted - solution @ matrix) / scale
-        scatter = float(np.median(relative)) + 1e-3
-        weights = scatter**2 / (relative**2 + scatter**2)
+    solution = _solved(matrix / scale, wanted / scale)
     units = np.clip(np.rint(solution * (1 << (16 - WEIGHT_BITS))), -_MOST_WEIGHT, _MOST_WEIGHT).astype(np.int64)
     stored = units << WEIGHT_BITS
     errors = np.abs(wanted - (stored / (1 << 16)) @ matrix)
     unit = scale * 1e-3 + 1e-9
     return float(np.log2(unit + errors).mean() * len(values)) + _BITS_PER_LAG * len(lags), stored
+
+
+def _columns(
+    floats: NDArray[np.float64], level: int, lags: tuple[int, ...], start: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return preceding values (lags, n), and the values, from a start on; both minus the value before."""
+    last = floats[start - 1 : -1]
+    columns = [(level if lag == 0 else floats[start - lag : len(floats) - lag]) - last for lag in lags]
+    return np.stack(columns) if columns else np.zeros((0, len(last))), floats[start:] - last
+
+
+def _solved(matrix: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the solution (k,) of wanted = solution @ matrix, with little weight for large errors."""
+    n_columns = len(matrix)
+    solution: NDArray[Any] = np.zeros(n_columns)
+    weights: NDArray[Any] = np.ones(len(wanted))
+    for _ in range(_ITERATIONS if n_columns else 0):
+        weighted = matrix * weights
+        normal = weighted @ matrix.T
+        normal += np.eye(n_columns) * (1e-6 * np.trace(normal) / n_columns + 1e-12)
+        solution = np.linalg.solve(normal, weighted @ wanted)
+        relative = np.abs(wanted - solution @ matrix)
+        scatter = float(np.median(relative)) + 1e-3
+        weights = scatter**2 / (relative**2 + scatter**2)
+    return solution

@@ -5,6 +5,7 @@
     INTERPOLATED         see `narrows.codec.fields.interpolated`
     INTERPOLATED_EXACT   the same, bit for bit: a tight bound can take more bytes than none
     BISECTED             see `narrows.codec.fields.bisected`; only lossless, and only series
+    BISECTED_CHANNELS    see `narrows.codec.fields.channels`; only lossless, and only where the archive says so
     LINEAR, EXACT        prediction from preceding neighbours, see `narrows.codec.residual.predicted`; small blocks only
     ZSTD, PLAIN          the values' bytes, compressed and as they are
 """
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.codec.fields.bisected import decode_bisected, encode_bisected
+from narrows.codec.fields.channels import decode_channels, encode_channels
 from narrows.codec.fields.interpolated import decode_interpolated, encode_interpolated
 from narrows.codec.residual.chunk import decode_chunk, encode_exactly
 from narrows.codec.residual.coded import CodedResidual, Kind
@@ -31,7 +33,7 @@ _MUCH = 0.4  # the bound is compared with exact coding if it takes more than thi
 _FEW = 1 << 14  # values up to which prediction from preceding neighbours is tried; for more it takes too long
 
 
-def encode_block(records: NDArray[Any], grid: ErrorBound) -> CodedResidual:
+def encode_block(records: NDArray[Any], grid: ErrorBound, *, over_channels: bool = False) -> CodedResidual:
     """Encode records within an error bound, in nearly the fewest bytes.
 
     Parameters
@@ -40,6 +42,8 @@ def encode_block(records: NDArray[Any], grid: ErrorBound) -> CodedResidual:
         The records, in the bound's dtype.
     grid : ErrorBound
         The bound.
+    over_channels : bool
+        Whether channels of series may be bisected, each predicted from those before it.
 
     Returns
     -------
@@ -53,6 +57,8 @@ def encode_block(records: NDArray[Any], grid: ErrorBound) -> CodedResidual:
         found.append(_interpolated(records, exact, Kind.INTERPOLATED_EXACT))
     if grid.is_lossless and _are_series(records.shape):
         found.append(encode_bisected(records, grid))
+    if grid.is_lossless and over_channels:
+        found.append(encode_channels(records, grid))
     if records.size <= _FEW:
         found.append(encode_predicted(records, None, grid))
         if not grid.is_lossless:
@@ -75,6 +81,8 @@ def decode_block(kind: Kind, data: bytes, grid: ErrorBound, shape: tuple[int, ..
         return decode_interpolated(data, ErrorBound(grid.dtype, 0), shape)
     if kind == Kind.BISECTED:
         return decode_bisected(data, ErrorBound(grid.dtype, 0), shape)
+    if kind == Kind.BISECTED_CHANNELS:
+        return decode_channels(data, ErrorBound(grid.dtype, 0), shape)
     return decode_chunk(kind, data, None, grid, shape)
 
 

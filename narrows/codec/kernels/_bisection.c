@@ -6,6 +6,7 @@
 #define N_CONTEXTS 4
 #define N_INPUTS 8
 #define MOST_LAGS 32
+#define MOST_BASE ((int64_t)1 << 44)
 #define ONE ((int64_t)1 << 30)
 #define N_TAILS (20 * 64 + 1)
 #define N_LOGITS 4096
@@ -35,8 +36,8 @@ typedef struct {
     Form form;
     int is_decoding, has_contexts, slot_bits;
     int64_t level, period, low, high, shift;
-    const int64_t *lags, *weights;
-    size n_lags;
+    const int64_t *lags, *weights, *bases;
+    size n_lags, n_bases;
     const int32_t *tails, *sigmoid, *rates;
     const int16_t *logits;
     int64_t *values, *spreads;
@@ -197,19 +198,27 @@ static int64_t digits_of(int64_t value)
 
 static inline uint64_t key_of(int64_t first, int64_t value) { return mix(mix(0, first + 1), value); }
 
+/* The linear prediction of value t: of its difference from its base by those of values before it. */
+static int64_t predicted(const Run *r, size t)
+{
+    const int64_t *y = r->values, *base = r->bases;
+    int64_t has = r->n_bases > 0, one = t ? y[t - 1] - (has ? base[t - 1] : 0) : r->level, total = 0;
+    for (size k = 0; k < r->n_lags; k++) {
+        int64_t lag = r->lags[k];
+        int64_t x = lag == 0 ? r->level : lag <= t ? y[t - lag] - (has ? base[t - lag] : 0) : one;
+        total += r->weights[k] * ((x - one) >> r->shift);
+    }
+    return one + (int64_t)((uint64_t)((total + 32768) >> 16) << r->shift) + (has ? base[t] : 0);
+}
+
 static int64_t code_number(Run *r, size t, int64_t number)
 {
     const int64_t *y = r->values;
     int64_t one = t ? y[t - 1] : r->level, two = t > 1 ? y[t - 2] : one, three = t > 2 ? y[t - 3] : two;
-    int64_t past = r->period > 0 && r->period <= t ? y[t - r->period] : two, total = 0;
-    for (size k = 0; k < r->n_lags; k++) {
-        int64_t lag = r->lags[k], x = lag == 0 ? r->level : lag <= t ? y[t - lag] : one;
-        total += r->weights[k] * ((x - one) >> r->shift);
-    }
-    int64_t predicted = one + (int64_t)((uint64_t)((total + 32768) >> 16) << r->shift);
+    int64_t past = r->period > 0 && r->period <= t ? y[t - r->period] : two;
     Value v = {.keys = {key_of(0, 0), mix(key_of(1, one), two), key_of(2, past), mix(mix(key_of(3, one), two), three)},
                .span = {2 * r->low, 2 * r->high}};
-    int64_t centres[N_EXPERTS] = {clip(predicted, r->low, r->high), one, past};
+    int64_t centres[N_EXPERTS] = {clip(predicted(r, t), r->low, r->high), one, past};
     for (int j = 0; j < N_EXPERTS; j++)
         start_expert(v.experts + j, centres[j], r->spreads[j]);
     int64_t modulus = r->form.modulus, n = r->form.n;
@@ -249,8 +258,8 @@ static int take_form(Form *f, const int64_t *settings, const int64_t *levels, si
     return 1;
 }
 
-/* bisect(is_decoding, has_contexts, settings, levels, lags, weights, numbers, values, slots, by_place, by_depth, spreads,
-          tails, logits, sigmoid, rates, coder, bytes)
+/* bisect(is_decoding, has_contexts, settings, levels, lags, weights, bases, numbers, values, slots, by_place, by_depth,
+          spreads, tails, logits, sigmoid, rates, coder, bytes)
    codes the numbers of all values; a decoder writes them. */
 PyObject *bisect(PyObject *module, PyObject *args)
 {
@@ -264,6 +273,7 @@ PyObject *bisect(PyObject *module, PyObject *args)
     const int64_t *levels = array(&a, "levels", INT64S, READ, &n_levels);
     r.lags = array(&a, "lags", INT64S, READ, &r.n_lags);
     r.weights = array(&a, "weights", INT64S, READ, &n_weights);
+    r.bases = array(&a, "bases", INT64S, READ, &r.n_bases);
     int64_t *numbers = array(&a, "numbers", INT64S, WRITTEN, &n);
     r.values = array(&a, "values", INT64S, WRITTEN, &n_values);
     r.slots = array(&a, "slots", UINT32S, WRITTEN, &n_slots);
@@ -287,12 +297,18 @@ PyObject *bisect(PyObject *module, PyObject *args)
                 n_sigmoid != 2 * MOST_LOGIT + 3 || n_rates != MOST_SEEN + 1 || n_coder != N_CODER || r.period < 0;
     for (size k = 0; k < r.n_lags && !wrong; k++)
         wrong = r.lags[k] < 0;
+    wrong = wrong || (r.n_bases && r.n_bases != n);
+    int64_t lowest = 0, highest = 0;
+    for (size t = 0; t < r.n_bases && !wrong; t++) {
+        lowest = r.bases[t] < lowest ? r.bases[t] : lowest, highest = r.bases[t] > highest ? r.bases[t] : highest;
+        wrong = lowest < -MOST_BASE || highest > MOST_BASE;
+    }
     for (size j = 0; j < n_spreads && !wrong; j++)
         wrong = r.spreads[j] < 8;
     if (wrong)
         return refuse(&a, "inconsistent sizes");
     r.low = value_of(&r.form, 0), r.high = value_of(&r.form, r.form.n - 1);
-    int bits = bits_of((uint64_t)(r.high - r.low));
+    int bits = bits_of((uint64_t)(r.high - r.low + highest - lowest));
     r.shift = bits > 38 ? bits - 38 : 0;
     Py_BEGIN_ALLOW_THREADS
     r.coder = coder_from(state, bytes, n_bytes);

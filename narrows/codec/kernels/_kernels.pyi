@@ -199,6 +199,7 @@ def bisect(
     levels: _Array,
     lags: _Array,
     weights: _Array,
+    bases: _Array,
     numbers: _Array,
     values: _Array,
     slots: _Array,

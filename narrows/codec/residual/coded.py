@@ -27,6 +27,7 @@ class Kind(IntEnum):
     CAUSAL_LEVELS_GROUPS = 11  # as CAUSAL_LEVELS, in groups
     BISECTED = 12  # bisection of the values that can occur, lossless for any bound; only fields
     TEXTS_ALONE = 13  # texts, each coded alone with the model of bytes of the archive: lossless for any bound
+    BISECTED_CHANNELS = 20  # as BISECTED, but channels are predicted from those before them, too
     TEXT_GROUPS = 14  # as TEXTS_ALONE, but texts are predicted from those before them in their group, too
 
     @property
