@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import narrows
@@ -188,6 +189,23 @@ def test_a_trained_autoencoder_scores_by_its_costs_and_the_distance_of_codes(tmp
         AutoencoderOutlier().fit(x, trained=labelled)
     with pytest.raises(InvalidParameterError, match="'training' of AutoencoderOutlier must be None"):
         AutoencoderOutlier(training=QUICK).fit(x, trained=trained)
+
+
+@pytest.mark.parametrize("step", ["trained_network", "learned_scores"])
+def test_a_fit_that_is_interrupted_leaves_the_detector_as_it_was(step, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    x = correlated(60)
+    before = AutoencoderOutlier(contamination=0.1, training=QUICK, random_state=0).fit(x)
+    scores, unfitted = before.score_samples(x), AutoencoderOutlier(training=QUICK)
+    monkeypatch.setattr(f"narrows.estimators.outliers.detector.{step}", interrupted)
+    for one, records in ((before, np.ones((9, 4)) * np.arange(9)[:, None]), (unfitted, x)):
+        with pytest.raises(KeyboardInterrupt):
+            one.fit(records)
+    np.testing.assert_array_equal(before.score_samples(x), scores)
+    with pytest.raises(NotFittedError):
+        unfitted.predict(x)
 
 
 def test_columns_that_do_not_vary_are_usual_until_they_do(detector):
