@@ -64,6 +64,13 @@ dates, a .npy file if it has one axis; with --window, also one of shape (steps, 
     help="Share of outliers among the training records, at most 0.5; by default the scores decide.",
 )
 @click.option("--fill-value", type=float, metavar="V", help="A value of records that stands for missing ones, as nan.")
+@click.option(
+    "--as",
+    "as",
+    type=click.Choice(["image", "series", "vector"]),
+    help="What a record of an array is; series are windows (steps,) or (steps, channels).  "
+    "[default: image for two or three axes, else vector]",
+)
 @click.option("--explain", is_flag=True, help="Add a column for each value: its part of the score.")
 @click.option("--picture", type=WRITES, metavar="FILE", help="Draw the oddest records: a .png, .svg or .pdf file.")
 @click.option("--save", type=WRITES, metavar="DETECTOR", help="Save the fitted detector: a .safetensors file.")
@@ -98,6 +105,7 @@ def outliers(
     force: bool,
     as_json: bool,
     quiet: bool,
+    **more: str | None,
 ) -> None:
     """Score each record of DATA, or each step of a series, by how odd it is, and write a table."""
     from narrows.uses.score_files import check_table_output
@@ -117,12 +125,15 @@ def outliers(
             raise click.UsageError("--save has no meaning with -m DETECTOR, which is saved already.")
         if is_detector and train is not None:
             raise click.UsageError("--train has no meaning with -m DETECTOR, which is fitted already.")
-        if loaded is not None and fill_value is not None:
-            raise click.UsageError("--fill-value has no meaning with -m, which has the one of its training.")
-        asked = Asked(output=output, **of_records, seed=seed, force=force, as_json=as_json, quiet=quiet)
+        for name, value in (("--fill-value", fill_value), ("--as", more["as"])):
+            if loaded is not None and value is not None:
+                raise click.UsageError(f"{name} has no meaning with -m, which has the one of its training.")
+        asked = Asked(
+            output=output, **of_records, record=more["as"], seed=seed, force=force, as_json=as_json, quiet=quiet
+        )
         score_records_of(source, loaded, trained, asked)
         return
-    if given := [name for name, value in of_records.items() if value is not None and value is not False]:
+    if given := [name for name, value in (of_records | more).items() if value is not None and value is not False]:
         raise click.UsageError(
             f"--{given[0].replace('_', '-')} is for records, and {source.name} is a series, whose threshold is fixed. "
             "Omit it."

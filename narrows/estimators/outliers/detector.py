@@ -58,6 +58,9 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     contamination : "auto" or float
         The share of outliers among the training records, above 0 and at most 0.5. "auto": as many as the scores show,
         in comparison with records that are drawn from the distribution of most of them.
+    record : "auto", "image", "series" or "vector"
+        What a record is. "auto": what the autoencoder or the source says, otherwise an image if it has two or three
+        axes. "series": windows (steps,) or (steps, channels).
     training : Training, optional
         How to train, instead of the autoencoder's settings.
     fill_value : float, optional
@@ -94,6 +97,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         autoencoder: Autoencoder | None = None,
         *,
         contamination: str | float = "auto",
+        record: str = "auto",
         training: Training | None = None,
         fill_value: float | None = None,
         random_state: Any = None,
@@ -101,6 +105,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     ) -> None:
         self.autoencoder = autoencoder
         self.contamination = contamination
+        self.record = record
         self.training = training
         self.fill_value = fill_value
         self.random_state = random_state
@@ -173,6 +178,11 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             raise InvalidParameterError(
                 f"The '{given[0]}' of AutoencoderOutlier must be None if fit gets 'trained', which is trained already."
             )
+        if self.record not in {"auto", trained.record_}:
+            raise InvalidParameterError(
+                f"The 'record' of AutoencoderOutlier must be 'auto' or '{trained.record_}', as that of 'trained'. "
+                f"Got '{self.record}'."
+            )
         if trained.chain_.parts.n_classes or not trained.chain_.likelihood.has_values:
             raise InvalidParameterError(CANNOT_SCORE)
         source = trained._open(X, reset=False)
@@ -240,11 +250,6 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         }
         return frame.assign(**names)
 
-    def standardised(self, values: NDArray[Any]) -> Floats:
-        """Return records (n, *shape) in standard deviations from the mean of the training records."""
-        check_is_fitted(self)
-        return self._scorer.standardised(values)
-
     def score_samples(self, X: Data) -> Floats:
         """Return minus the score of each record, shape (n,). Low is odd, as everywhere in scikit-learn."""
         found: Floats = -np.asarray(self.explain(X)).sum(axis=1)
@@ -293,14 +298,17 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     def _kind(self, source: Source, trained: Autoencoder | None) -> str:
         if trained is not None:
             return trained.record_
-        asked = "auto" if self.autoencoder is None else self.autoencoder.record
-        return schema_of(source.record if asked == "auto" else asked, source.shape, source.dtype).kind
+        asked = self.record
+        if asked == "auto" and self.autoencoder is not None:
+            asked = self.autoencoder.record
+        asked = source.record if asked == "auto" else asked
+        return schema_of(asked, source.shape, source.dtype, owner="AutoencoderOutlier").kind
 
     def _unfitted(self, source: Source, kind: str, seed: int) -> Autoencoder:
         """Return the autoencoder that is trained on records of a kind."""
         given = self.autoencoder
         inner = default_autoencoder(kind, self.shape_, len(source)) if given is None else clone(given)
-        inner.set_params(random_state=seed, verbose=self.verbose, artefacts=())
+        inner.set_params(random_state=seed, verbose=self.verbose, artefacts=(), record=kind)
         if self.fill_value is not None:
             inner.set_params(fill_value=self.fill_value)
         if self.training is not None:

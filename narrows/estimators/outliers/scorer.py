@@ -84,10 +84,6 @@ class Scorer:
         """Return records (n, *shape) as columns of floats (n, width); missing values are NaN."""
         return flat_records(values, self.model.chain.parts.fill_value, self.expansion)
 
-    def standardised(self, values: NDArray[Any]) -> Floats:
-        """Return records (n, *shape) in standard deviations from the mean of the training records."""
-        return self.terms.standardised(self.flat(values))[:, self.expansion.starts].reshape(values.shape)
-
     def expected(self, values: NDArray[Any]) -> Floats:
         """Return what is expected of the values of records (n, *shape) given the others, (n, d); see `expected`."""
         found = self.terms.expected(self.flat(values))
