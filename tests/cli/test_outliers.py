@@ -81,7 +81,8 @@ def test_a_training_series_and_standard_output(narrows):
 
 def test_the_table_is_the_same_in_every_run_and_is_not_replaced_without_force(narrows):
     np.save("x.npy", series())
-    narrows("outliers", "x.npy", "-o", "scores.csv", "-q")
+    narrows("outliers", "x.npy", "-o", "scores.csv", "-q", "--picture", "x.png")
+    assert Path("x.png").read_bytes().startswith(b"\x89PNG")
     before = Path("scores.csv").read_bytes()
     assert "--force" in narrows.fails("outliers", "x.npy", "-o", "scores.csv").stderr
     narrows("outliers", "x.npy", "-o", "scores.csv", "--force")

@@ -6,6 +6,7 @@ import pytest
 from narrows.errors import DataError
 from narrows.pictures.heat_curves import heat_curves
 from narrows.pictures.heat_rows import heat_rows
+from narrows.pictures.scored_series import scored_series
 
 
 def texts(figure):
@@ -53,3 +54,20 @@ def test_missing_steps_leave_a_gap_and_nothing_is_refused():
         heat_curves(x[:0], x[:0], x[:0], captions=[])
     with pytest.raises(DataError, match="at least one"):
         heat_rows([], [], np.empty((0, 2)), ("a", "b"), captions=[])
+
+
+def test_long_series_keep_their_extremes_above_the_scores_and_outliers_are_marked():
+    x = np.sin(np.arange(20_000) / 50)[:, None] * np.ones(6)
+    x[7777, 0], x[100:300, 1] = 9, np.nan
+    score = np.where(np.abs(np.arange(20_000) - 7777) < 40, 12.0, 1.0)
+    figure = scored_series(x, score, [(7738, 7816)], threshold=5.0, channels=list("abcdef"), ticks=([0], ["noon"]))
+    assert [axes.get_ylabel() for axes in figure.axes] == ["a", "b", "c", "d", "score"]
+    heights = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min().round(1), heights.max()) == (-1, 9)
+    marked = [patch.get_extents() for patch in figure.axes[0].patches]
+    left, right = figure.axes[0].transData.transform([(7738, 0), (7816, 0)])[:, 0]
+    assert len(marked) == 1
+    assert marked[0].x0 <= left < right <= marked[0].x1
+    assert figure.axes[-1].get_xticklabels()[0].get_text() == "noon"
+    with pytest.raises(DataError, match="at least one"):
+        scored_series(x[:0], score[:0], [], threshold=5.0, channels=["a"])

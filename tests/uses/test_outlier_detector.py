@@ -87,12 +87,49 @@ def test_outliers_in_the_training_data_are_found():
     assert (found[odd] < 0).mean() >= 0.9
 
 
-@pytest.mark.parametrize(("n", "d"), [(80, 4), (500, 2), (2000, 8)])
-def test_of_normal_records_at_most_one_percent_are_outliers(n, d, monkeypatch):
+def normal(n, d):
+    return np.random.default_rng(0).normal(size=(n, d))
+
+
+def clusters(n, k, spread):
+    """Records (n, 3) in k clusters, each with a spread of its own."""
+    rng = np.random.default_rng(1)
+    of = np.arange(n) % k
+    return rng.uniform(-10, 10, (k, 3))[of] + np.linspace(0.5, spread, k)[of, None] * rng.normal(size=(n, 3))
+
+
+def flagged(records, kind="vector"):
+    shape, x = records.shape[1:], records.reshape(len(records), -1)
+    scores = threshold._Fitted(x, kind, shape).scores(x)
+    return scores > threshold_of(scores, compared(x, kind, shape, None, 0))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        normal(80, 4),
+        normal(500, 2),
+        normal(600, 8),
+        clusters(600, 8, 1),
+        clusters(500, 3, 2),
+        np.random.default_rng(0).uniform(size=(500, 3)),
+    ],
+    ids=["few", "normal", "wide", "clusters", "wide clusters", "uniform"],
+)
+def test_of_records_without_outliers_at_most_one_percent_are_flagged(x, monkeypatch):
     monkeypatch.setattr(threshold, "_MOST_SETS", 4)
-    x = np.random.default_rng(0).normal(size=(n, d))
-    scores = threshold._Fitted(x, "vector", (d,)).scores(x)
-    assert (scores > threshold_of(scores, compared(x, "vector", (d,), None, 0))).mean() <= 0.01
+    assert flagged(x).mean() <= 0.01
+
+
+def test_odd_images_are_flagged_among_ten_kinds_and_no_others(monkeypatch):
+    monkeypatch.setattr(threshold, "_FEWEST_COMPARED", 500)
+    monkeypatch.setattr(threshold, "_DRAWN", 3000)
+    digits = narrows.data.open("digits:train").limit(300).values.astype(float)
+    assert flagged(digits, "image").mean() <= 0.015
+    digits[:10] = 16 - digits[:10]
+    found = flagged(digits, "image")
+    assert found[:10].all()
+    assert found.mean() <= 0.06
 
 
 def test_without_a_share_the_scores_show_how_many_are_odd():
