@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from narrows.cli.console import aligned, count, print_json, print_written
-from narrows.cli.inputs import load_model
+from narrows.cli.inputs import check_file_output, load_model
 from narrows.cli.options import output_option, write_options
 from narrows.cli.outliers_of_records import Asked, score_records_of
 from narrows.cli.outputs import READS, READS_PIPE, WRITES, Verb
@@ -64,8 +64,20 @@ dates, a .npy file if it has one axis; with --window, also one of shape (steps, 
     help="Share of outliers among the training records, at most 0.5; by default the scores decide.",
 )
 @click.option("--fill-value", type=float, metavar="V", help="A value of records that stands for missing ones, as nan.")
+@click.option(
+    "--as",
+    "as",
+    type=click.Choice(["image", "series", "vector"]),
+    help="What a record of an array is; series are windows (steps,) or (steps, channels).  "
+    "[default: image for two or three axes, else vector]",
+)
 @click.option("--explain", is_flag=True, help="Add a column for each value: its part of the score.")
-@click.option("--picture", type=WRITES, metavar="FILE", help="Draw the oddest records: a .png, .svg or .pdf file.")
+@click.option(
+    "--picture",
+    type=WRITES,
+    metavar="FILE",
+    help="Draw the oddest records, or the series and its scores: a .png, .svg or .pdf file.",
+)
 @click.option("--save", type=WRITES, metavar="DETECTOR", help="Save the fitted detector: a .safetensors file.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the detector's training.")
 @click.option(
@@ -98,6 +110,7 @@ def outliers(
     force: bool,
     as_json: bool,
     quiet: bool,
+    **more: str | None,
 ) -> None:
     """Score each record of DATA, or each step of a series, by how odd it is, and write a table."""
     from narrows.uses.score_files import check_table_output
@@ -117,17 +130,21 @@ def outliers(
             raise click.UsageError("--save has no meaning with -m DETECTOR, which is saved already.")
         if is_detector and train is not None:
             raise click.UsageError("--train has no meaning with -m DETECTOR, which is fitted already.")
-        if loaded is not None and fill_value is not None:
-            raise click.UsageError("--fill-value has no meaning with -m, which has the one of its training.")
-        asked = Asked(output=output, **of_records, seed=seed, force=force, as_json=as_json, quiet=quiet)
+        for name, value in (("--fill-value", fill_value), ("--as", more["as"])):
+            if loaded is not None and value is not None:
+                raise click.UsageError(f"{name} has no meaning with -m, which has the one of its training.")
+        asked = Asked(
+            output=output, **of_records, record=more["as"], seed=seed, force=force, as_json=as_json, quiet=quiet
+        )
         score_records_of(source, loaded, trained, asked)
         return
-    if given := [name for name, value in of_records.items() if value is not None and value is not False]:
+    del of_records["picture"]
+    if given := [name for name, value in (of_records | more).items() if value is not None and value is not False]:
         raise click.UsageError(
             f"--{given[0].replace('_', '-')} is for records, and {source.name} is a series, whose threshold is fixed. "
             "Omit it."
         )
-    _score_steps(source, loaded, trained, output, window, force=force, as_json=as_json)
+    _score_steps(source, loaded, trained, output, picture, window=window, force=force, as_json=as_json)
 
 
 def _check_contamination(contamination: float | None, model: Any) -> None:
@@ -161,17 +178,25 @@ def _score_steps(
     model: Any,
     train: Source | None,
     output: str,
-    window: int | None,
+    picture: str | None,
     *,
+    window: int | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Score the steps of a series, write the table, and print the ranges of outliers."""
+    """Score the steps of a series, write the table and the picture, and print the ranges of outliers."""
     from narrows.uses.score_tables import columns_of_scores, outlier_ranges, write_scores
     from narrows.uses.series_scores import score_series
 
+    if picture is not None:
+        check_file_output(picture, force=force)
     scores = score_series(source, model, train=train, window=window)
     write_scores(output, scores, force=force)
+    if picture is not None:
+        from narrows import pictures
+        from narrows.evaluation.series_score_drawing import draw_series_scores
+
+        pictures.save(draw_series_scores(scores), picture, force=force)
     found = outlier_ranges(scores)
     n_steps = scores.series.n_steps
     if as_json:
@@ -184,6 +209,7 @@ def _score_steps(
                 "outliers": int(scores.is_outlier.sum()),
                 "threshold": scores.threshold,
                 "windows": list(scores.windows),
+                "picture": picture,
                 "ranges": [_range(scores, one) for one in found],
             }
         )
@@ -192,6 +218,7 @@ def _score_steps(
     print_written(
         f"{output}  {count(n_steps, 'step')}, {count(int(scores.is_outlier.sum()), 'outlier')} in "
         f"{count(len(found), 'range')}, by windows of {lengths} steps",
+        *([f"{picture}  the picture"] if picture else []),
         *_table(scores, found[:_SHOWN]),
     )
 

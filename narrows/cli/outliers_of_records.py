@@ -21,8 +21,6 @@ __all__ = ["Asked", "score_records_of"]
 
 _WORST = 5
 _WIDEST = 60
-_ROUNDING = 1e-9
-_MOST_WHOLE = 1e9
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,8 @@ class Asked:
         Paths of the picture and of the detector.
     fill_value : float, optional
         The value that stands for missing ones.
+    record : str, optional
+        What a record is.
     seed : int
         Of the training.
     """
@@ -51,6 +51,7 @@ class Asked:
     picture: str | None
     save: str | None
     fill_value: float | None
+    record: str | None
     seed: int
     force: bool
     as_json: bool
@@ -103,7 +104,10 @@ def _fitted(source: Source, autoencoder: Any, asked: Asked) -> AutoencoderOutlie
     refuse_processes("A detector")
     contamination = "auto" if asked.contamination is None else asked.contamination
     detector = narrows.AutoencoderOutlier(
-        contamination=contamination, fill_value=asked.fill_value, random_state=asked.seed
+        contamination=contamination,
+        record=asked.record or "auto",
+        fill_value=asked.fill_value,
+        random_state=asked.seed,
     )
     return detector.fit(source, callback=callback(quiet=asked.quiet), trained=autoencoder)
 
@@ -113,20 +117,14 @@ def _worst(detector: AutoencoderOutlier, source: Source, found: RecordOutliers) 
     import numpy as np
 
     from narrows.data.text.pieces import texts_of
+    from narrows.uses.outlier_words import shown_value
 
     indices = found.worst(_WORST)
     some = source.take(indices)
     values = some.values.reshape(len(some), -1)
     worst: list[dict[str, Any]] = []
     expected = np.asarray(detector.expected(some), np.float64).reshape(len(some), -1)
-    fields = detector.fields_
-
-    def shown(i: int, value: float) -> float | str | None:
-        """Return a value as it is in a table: the name of a category, None if it is missing."""
-        if np.isnan(value):
-            return None
-        is_category = fields is not None and bool(fields[i].n_categories)
-        return fields[i].categories[int(value)] if fields is not None and is_category else value
+    fields = detector.fields_ or [None] * len(found.names)
 
     for row, index in enumerate(indices.tolist()):
         one: dict[str, Any] = {"index": index, "score": float(found.score[index])}
@@ -137,8 +135,8 @@ def _worst(detector: AutoencoderOutlier, source: Source, found: RecordOutliers) 
             {
                 "column": found.names[i],
                 "part": float(found.parts[index, i]),
-                "value": shown(i, float(values[row, i])),
-                "expected": shown(i, float(expected[row, i])),
+                "value": shown_value(fields[i], float(values[row, i])),
+                "expected": shown_value(fields[i], float(expected[row, i])),
             }
             for i in found.top(index)
         ]
@@ -177,19 +175,7 @@ def _table(worst: list[dict[str, Any]], kind: str) -> list[str]:
 
 
 def _why(top: dict[str, Any]) -> str:
-    """Return a value and what was expected, which is 0 if it is so by rounding."""
-    value, expected = top["value"], top["expected"]
-    if isinstance(value, float) and isinstance(expected, float):
-        expected = 0.0 if abs(expected) < _ROUNDING * abs(value) else expected
-    if isinstance(value, str) and value == expected:  # the likeliest category, but not likely
-        return f"{top['column']} = {value} (rare beside the other values)"
-    return f"{top['column']} = {_shown(value)} (expected {_shown(expected)})"
+    """Return a value and what was expected."""
+    from narrows.uses.outlier_words import note_of, value_text
 
-
-def _shown(value: float | str | None) -> str:
-    """Return a value as it is in the table: whole numbers without decimals."""
-    if value is None:
-        return "missing"
-    if isinstance(value, str):
-        return value
-    return f"{value:.0f}" if value.is_integer() and abs(value) < _MOST_WHOLE else number(value)
+    return f"{top['column']} = {value_text(top['value'])} ({note_of(top['value'], top['expected'])})"

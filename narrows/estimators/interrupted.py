@@ -11,7 +11,7 @@ from narrows.errors import UnfinishedWarning, warn
 from narrows.estimators.base import RecordsEstimator
 from narrows.training.interruption import TrainingInterrupted
 
-__all__ = ["keeps_what_was_learned"]
+__all__ = ["keeps_what_was_learned", "unchanged_unless_it_succeeds"]
 
 P = ParamSpec("P")
 E = TypeVar("E", bound=RecordsEstimator)
@@ -38,6 +38,22 @@ def keeps_what_was_learned(fit: Callable[Concatenate[E, P], R]) -> Callable[Conc
                 raise
             error = stop.__cause__
         raise error  # here, so that it has no other context than before
+
+    return method
+
+
+def unchanged_unless_it_succeeds(fit: Callable[Concatenate[E, P], R]) -> Callable[Concatenate[E, P], R]:
+    """Return a method that leaves an estimator as it was if it ends by Ctrl-C or by an error."""
+
+    @wraps(fit)
+    def method(self: E, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        before = dict(self.__dict__)
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     return method
 

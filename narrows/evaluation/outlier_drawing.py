@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from narrows import pictures
 from narrows.errors import DataError, InvalidParameterError
 from narrows.parts.options import Integer, check
+from narrows.pictures.heat_curves import heat_curves
+from narrows.pictures.heat_rows import heat_rows
 from narrows.records import ImageLayout
+from narrows.uses.outlier_words import note_of, shown_value, value_text
 from narrows.uses.record_outliers import RecordOutliers, find_outliers
 
 if TYPE_CHECKING:
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_outliers"]
 
+Floats = NDArray[np.float64]
+
+_MOST_COLUMNS = 40  # without names, of a table
 _RED = np.array([0.80, 0.10, 0.10])
 _GREY = 0.35  # of a record below its heat map
 
@@ -30,8 +36,8 @@ def draw_outliers(
 ) -> Figure:
     """Return a picture of the n oddest records beside what is expected of them.
 
-    Images have a heat map: the deeper the red, the more a pixel contributes to the score. Windows of series are drawn
-    in their units, and rows of tables in standard deviations from the mean of their column.
+    The deeper the red, the more a pixel, a step or a cell contributes to the score. Windows of series are curves, and
+    so are vectors of more than 40 values without names; others are rows of a table.
 
     Parameters
     ----------
@@ -63,21 +69,42 @@ def draw_outliers(
     some = source.take(worst)
     captions = [f"record {index}, score {found.score[index]:.1f}" for index in worst.tolist()]
     expected = np.asarray(detector.expected(some), np.float64)
-    if detector.record_ != "image":
-        drawn = {"record": some.values.astype(np.float64), "expected": expected}
-        if detector.record_ == "vector":
-            drawn = {name: detector.standardised(x) for name, x in drawn.items()}
-        flat = {name: np.nan_to_num(_by_channel(x)) for name, x in drawn.items()}
-        return pictures.rows(flat, n=n, captions=captions)
-    grey = _as_colours(some.values, detector)
-    parts = found.parts[worst].reshape(-1, *detector.shape_)
-    shown = {"record": grey, "expected": _as_colours(expected, detector), "score": _heat(grey, parts)}
-    return pictures.rows(shown, n=n, captions=captions)
+    parts = found.parts[worst]
+    if detector.record_ == "image":
+        return _draw_images(detector, some.values, expected, parts, captions)
+    is_curve = detector.record_ == "series" or (source.columns is None and some.values[0].size > _MOST_COLUMNS)
+    if not is_curve:
+        return _draw_rows(detector, found, worst, some.values, expected)
+    windows = (_as_windows(one.astype(np.float64)) for one in (some.values, expected, parts.reshape(expected.shape)))
+    return heat_curves(*windows, captions=captions, steps="step" if detector.record_ == "series" else "value")
 
 
-def _by_channel(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return windows (n, steps, channels) as vectors, one channel after the other."""
-    return x.reshape(*x.shape[:2], -1).swapaxes(1, 2).reshape(len(x), -1)
+def _draw_images(
+    detector: AutoencoderOutlier, images: NDArray[Any], expected: Floats, parts: Floats, captions: list[str]
+) -> Figure:
+    grey = _as_colours(images, detector)
+    heat = _heat(grey, parts.reshape(-1, *detector.shape_))
+    shown = {"record": grey, "expected": _as_colours(expected, detector), "score": heat}
+    return pictures.rows(shown, n=len(images), captions=captions)
+
+
+def _draw_rows(
+    detector: AutoencoderOutlier, found: RecordOutliers, worst: NDArray[np.int64], rows: NDArray[Any], expected: Floats
+) -> Figure:
+    fields = detector.fields_ or [None] * len(found.names)
+    shown, others = (
+        [[shown_value(*one) for one in zip(fields, row, strict=True)] for row in x.astype(np.float64).tolist()]
+        for x in (rows, expected)
+    )
+    words = [[value_text(value) for value in row] for row in shown]
+    notes = [[note_of(*pair) for pair in zip(*row, strict=True)] for row in zip(shown, others, strict=True)]
+    captions = [f"row {index}, score {found.score[index]:.1f}" for index in worst.tolist()]
+    return heat_rows(words, notes, found.parts[worst], found.names, captions=captions)
+
+
+def _as_windows(x: Floats) -> Floats:
+    """Return windows (n, steps) or (n, steps, channels) as (n, steps, channels)."""
+    return x.reshape(*x.shape[:2], -1)
 
 
 def _as_colours(images: NDArray[Any], detector: AutoencoderOutlier) -> NDArray[np.float64]:

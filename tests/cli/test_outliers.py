@@ -81,7 +81,8 @@ def test_a_training_series_and_standard_output(narrows):
 
 def test_the_table_is_the_same_in_every_run_and_is_not_replaced_without_force(narrows):
     np.save("x.npy", series())
-    narrows("outliers", "x.npy", "-o", "scores.csv", "-q")
+    narrows("outliers", "x.npy", "-o", "scores.csv", "-q", "--picture", "x.png")
+    assert Path("x.png").read_bytes().startswith(b"\x89PNG")
     before = Path("scores.csv").read_bytes()
     assert "--force" in narrows.fails("outliers", "x.npy", "-o", "scores.csv").stderr
     narrows("outliers", "x.npy", "-o", "scores.csv", "--force")
@@ -182,8 +183,21 @@ def test_reasons_are_in_the_words_of_the_table():
 
     assert why(4.0, 2.5) == "x = 4 (expected 2.500)"
     assert why("red", "blue") == "x = red (expected blue)"
-    assert why("red", "red") == "x = red (rare beside the other values)"
+    assert why("red", "red") == "x = red (rare beside the others)"
     assert why(None, 1.0) == "x = missing (expected 1)"
+
+
+def test_windows_are_series_if_they_are_said_to_be_and_are_drawn_as_curves(narrows, monkeypatch):
+    monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 5)
+    x = np.sin(np.arange(20) / 3 + np.arange(40)[:, None])[..., None] * [1.0, 2.0]
+    np.save("windows.npy", x)
+    arguments = "windows.npy -o scores.csv --contamination 0.05 --as series --picture oddest.svg --save d.safetensors"
+    narrows("outliers", *arguments.split())
+    assert "channel 1" in Path("oddest.svg").read_text()
+    again = "windows.npy -o again.csv -m d.safetensors --as series"
+    assert "no meaning" in narrows.fails("outliers", *again.split()).stderr
+    narrows("outliers", *again.split()[:-2])
+    assert Path("again.csv").read_bytes() == Path("scores.csv").read_bytes()
 
 
 def test_a_trained_autoencoder_scores_and_the_oddest_images_are_drawn(narrows, model):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import narrows
@@ -86,12 +87,49 @@ def test_outliers_in_the_training_data_are_found():
     assert (found[odd] < 0).mean() >= 0.9
 
 
-@pytest.mark.parametrize(("n", "d"), [(80, 4), (500, 2), (2000, 8)])
-def test_of_normal_records_at_most_one_percent_are_outliers(n, d, monkeypatch):
+def normal(n, d):
+    return np.random.default_rng(0).normal(size=(n, d))
+
+
+def clusters(n, k, spread):
+    """Records (n, 3) in k clusters, each with a spread of its own."""
+    rng = np.random.default_rng(1)
+    of = np.arange(n) % k
+    return rng.uniform(-10, 10, (k, 3))[of] + np.linspace(0.5, spread, k)[of, None] * rng.normal(size=(n, 3))
+
+
+def flagged(records, kind="vector"):
+    shape, x = records.shape[1:], records.reshape(len(records), -1)
+    scores = threshold._Fitted(x, kind, shape).scores(x)
+    return scores > threshold_of(scores, compared(x, kind, shape, None, 0))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        normal(80, 4),
+        normal(500, 2),
+        normal(600, 8),
+        clusters(600, 8, 1),
+        clusters(500, 3, 2),
+        np.random.default_rng(0).uniform(size=(500, 3)),
+    ],
+    ids=["few", "normal", "wide", "clusters", "wide clusters", "uniform"],
+)
+def test_of_records_without_outliers_at_most_one_percent_are_flagged(x, monkeypatch):
     monkeypatch.setattr(threshold, "_MOST_SETS", 4)
-    x = np.random.default_rng(0).normal(size=(n, d))
-    scores = threshold._Fitted(x, "vector", (d,)).scores(x)
-    assert (scores > threshold_of(scores, compared(x, "vector", (d,), None, 0))).mean() <= 0.01
+    assert flagged(x).mean() <= 0.01
+
+
+def test_odd_images_are_flagged_among_ten_kinds_and_no_others(monkeypatch):
+    monkeypatch.setattr(threshold, "_FEWEST_COMPARED", 500)
+    monkeypatch.setattr(threshold, "_DRAWN", 3000)
+    digits = narrows.data.open("digits:train").limit(300).values.astype(float)
+    assert flagged(digits, "image").mean() <= 0.015
+    digits[:10] = 16 - digits[:10]
+    found = flagged(digits, "image")
+    assert found[:10].all()
+    assert found.mean() <= 0.06
 
 
 def test_without_a_share_the_scores_show_how_many_are_odd():
@@ -188,6 +226,23 @@ def test_a_trained_autoencoder_scores_by_its_costs_and_the_distance_of_codes(tmp
         AutoencoderOutlier().fit(x, trained=labelled)
     with pytest.raises(InvalidParameterError, match="'training' of AutoencoderOutlier must be None"):
         AutoencoderOutlier(training=QUICK).fit(x, trained=trained)
+
+
+@pytest.mark.parametrize("step", ["trained_network", "learned_scores"])
+def test_a_fit_that_is_interrupted_leaves_the_detector_as_it_was(step, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    x = correlated(60)
+    before = AutoencoderOutlier(contamination=0.1, training=QUICK, random_state=0).fit(x)
+    scores, unfitted = before.score_samples(x), AutoencoderOutlier(training=QUICK)
+    monkeypatch.setattr(f"narrows.estimators.outliers.detector.{step}", interrupted)
+    for one, records in ((before, np.ones((9, 4)) * np.arange(9)[:, None]), (unfitted, x)):
+        with pytest.raises(KeyboardInterrupt):
+            one.fit(records)
+    np.testing.assert_array_equal(before.score_samples(x), scores)
+    with pytest.raises(NotFittedError):
+        unfitted.predict(x)
 
 
 def test_columns_that_do_not_vary_are_usual_until_they_do(detector):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -12,32 +11,18 @@ from sklearn.base import OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from narrows.data import Source
-from narrows.data.fill import is_fill
 from narrows.data.finite import check_squares
 from narrows.data.frames import as_frame_like, columns_of
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.autoencoder import Autoencoder
 from narrows.estimators.base import TRAIN_ON_FINITE, Data, RecordsEstimator
-from narrows.estimators.outliers.codes import CodeDistance
-from narrows.estimators.outliers.combination import Combination
+from narrows.estimators.interrupted import unchanged_unless_it_succeeds
 from narrows.estimators.outliers.defaults import default_autoencoder
-from narrows.estimators.outliers.expansion import Expansion
+from narrows.estimators.outliers.fitting import CANNOT_SCORE, learned_scores, trained_network
 from narrows.estimators.outliers.plain_terms import PlainTerms
-from narrows.estimators.outliers.stored import (
-    CODES,
-    COMBINED,
-    TERMS,
-    combined_arrays,
-    joined,
-    network_of,
-    prefixed,
-    stored_codes,
-    stored_combination,
-    stored_terms,
-)
-from narrows.estimators.outliers.threshold import ALWAYS_ODD, compared, threshold_of, threshold_of_share
+from narrows.estimators.outliers.scorer import Scorer, expansion_of, flat_records
+from narrows.estimators.outliers.stored import COMBINED, network_of
 from narrows.model.fitted import FittedModel
-from narrows.model.inference import encode, reconstruct, value_costs
 from narrows.numerics.batches import batch_size
 from narrows.numerics.randomness import drawn_seed
 from narrows.numerics.surroundings import usual_settings
@@ -51,10 +36,6 @@ Floats = NDArray[np.float64]
 
 _BATCH = 4096
 _FEWEST = 2
-_CANNOT_SCORE = (
-    "Outliers are scored by autoencoders without labels, whose likelihood defines the probability of single values. "
-    "Give another one, or omit it: then one is trained."
-)
 
 
 class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
@@ -77,6 +58,9 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     contamination : "auto" or float
         The share of outliers among the training records, above 0 and at most 0.5. "auto": as many as the scores show,
         in comparison with records that are drawn from the distribution of most of them.
+    record : "auto", "image", "series" or "vector"
+        What a record is. "auto": what the autoencoder or the source says, otherwise an image if it has two or three
+        axes. "series": windows (steps,) or (steps, channels).
     training : Training, optional
         How to train, instead of the autoencoder's settings.
     fill_value : float, optional
@@ -113,6 +97,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         autoencoder: Autoencoder | None = None,
         *,
         contamination: str | float = "auto",
+        record: str = "auto",
         training: Training | None = None,
         fill_value: float | None = None,
         random_state: Any = None,
@@ -120,12 +105,14 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     ) -> None:
         self.autoencoder = autoencoder
         self.contamination = contamination
+        self.record = record
         self.training = training
         self.fill_value = fill_value
         self.random_state = random_state
         self.verbose = verbose
 
     @usual_settings()
+    @unchanged_unless_it_succeeds
     def fit(
         self, X: Data, y: ArrayLike | None = None, *, callback: Callbacks = None, trained: Autoencoder | None = None
     ) -> Self:
@@ -148,6 +135,8 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             If a parameter has a value that is not allowed, or the autoencoder cannot score.
         DataError
             If the data cannot be used: one record, or records that are all equal.
+        KeyboardInterrupt
+            After Ctrl-C. As after any error, the detector is what it was before.
         """
         self._check_parameters()
         source = self._open(X, reset=True, advice=TRAIN_ON_FINITE) if trained is None else self._taken(trained, X)
@@ -158,32 +147,28 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             raise DataError(
                 f"All records of {source.name} are equal, so none is odder than others. Give records that vary."
             )
-        kind = self._kind(source) if trained is None else self.record_
-        flat, is_category = self._flat(source.values), self._expansion.is_category
-        terms = PlainTerms.fit(flat, kind, self.shape_, is_category)
+        kind, expansion = self._kind(source, trained), expansion_of(self.shape_, self.fields_)
+        flat = flat_records(source.values, self.fill_value_, expansion)
+        terms = PlainTerms.fit(flat, kind, self.shape_, expansion.is_category)
         seed = drawn_seed(self.random_state)
         if trained is None:
-            self.model_ = self._trained_network(source, flat, terms, seed, callback)
-        self._learn(terms.to_arrays(), TERMS)
-        if trained is not None:
-            costs = joined(self._costs(source.values))["network"]
-            codes = encode(self.chain_, source.values).astype(np.float64)
-            self._learn(CodeDistance.fit(codes, costs.sum(axis=1)).to_arrays(), CODES)
-        costs_of = joined(self._costs(source.values))
-        combined = Combination.fit(costs_of)
-        scores = combined.parts(costs_of).sum(axis=1)
-        if self.contamination != "auto":
-            threshold = threshold_of_share(scores, float(self.contamination))
-        elif terms.normal is None:
-            threshold = ALWAYS_ODD
+            inner = trained_network(
+                self._unfitted(source, kind, seed), source, terms, flat, kind=kind, callback=callback
+            )
+            model = replace(inner, scale=self._trained, feature_names=getattr(self, "feature_names_in_", None))
         else:
-            threshold = threshold_of(scores, compared(terms.filled(flat), kind, self.shape_, is_category, seed))
-        self._learn(combined_arrays(combined, threshold), "")
+            model = trained.model_
+        model = network_of(model, self.kind, clone(self).get_params(deep=False))
+        arrays = learned_scores(
+            Scorer(model, terms),
+            source.values,
+            flat,
+            contamination=self.contamination,
+            with_codes=trained is not None,
+            seed=seed,
+        )
+        self.model_ = replace(model, arrays=arrays)
         return self
-
-    def _learn(self, arrays: Mapping[str, NDArray[Any]], prefix: str) -> None:
-        """Add arrays to those that the model has learned."""
-        self.model_ = replace(self.model_, arrays={**self.model_.arrays, **prefixed(prefix, arrays)})
 
     def _taken(self, trained: Autoencoder, X: Data) -> Source:
         """Take the network of a trained autoencoder, and return records as it takes them."""
@@ -193,10 +178,15 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             raise InvalidParameterError(
                 f"The '{given[0]}' of AutoencoderOutlier must be None if fit gets 'trained', which is trained already."
             )
+        if self.record not in {"auto", trained.record_}:
+            raise InvalidParameterError(
+                f"The 'record' of AutoencoderOutlier must be 'auto' or '{trained.record_}', as that of 'trained'. "
+                f"Got '{self.record}'."
+            )
         if trained.chain_.parts.n_classes or not trained.chain_.likelihood.has_values:
-            raise InvalidParameterError(_CANNOT_SCORE)
+            raise InvalidParameterError(CANNOT_SCORE)
         source = trained._open(X, reset=False)
-        super().take_model(network_of(trained.model_, self.kind, clone(self).get_params(deep=False)))
+        super().take_model(trained.model_)
         return source
 
     @property
@@ -212,7 +202,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     @property
     def threshold_reason_(self) -> str:
         """How the threshold was chosen, as part of a sentence."""
-        if self.contamination == "auto" and self._terms.normal is None:
+        if self.contamination == "auto" and self._scorer.terms.normal is None:
             return "four standard deviations above the median of the training records"
         if self.contamination == "auto":
             return "by comparison with records without outliers"
@@ -233,8 +223,9 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)
-        combined, _ = self._combination
-        parts = [combined.parts(costs) for costs in self._costs(source.values)]
+        scorer = self._scorer
+        combined, _ = scorer.combination()
+        parts = [combined.parts(costs) for costs in scorer.costs(source.values)]
         return as_frame_like(X, np.concatenate(parts), columns_of(X))
 
     @usual_settings()
@@ -246,15 +237,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         source = self._open(X, reset=False)
-        found = self._terms.expected(self._flat(source.values))
-        if found is None:
-            found = self._restored(source.values)
-        elif self._fields is not None:
-            found = found[:, self._expansion.starts]
-            for j in np.flatnonzero(self._expansion.categories):
-                masked = source.values.copy()
-                masked[:, j] = np.nan
-                found[:, j] = self._restored(masked)[:, j]
+        found = self._scorer.expected(source.values)
         frame = as_frame_like(X, found.reshape(len(source), *self.shape_), columns_of(X))
         return frame if isinstance(frame, np.ndarray) or not self.fields_ else self._named(frame)
 
@@ -266,11 +249,6 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             if field.n_categories
         }
         return frame.assign(**names)
-
-    def standardised(self, values: NDArray[Any]) -> Floats:
-        """Return records (n, *shape) in standard deviations from the mean of the training records."""
-        check_is_fitted(self)
-        return self._terms.standardised(self._flat(values))[:, self._expansion.starts].reshape(values.shape)
 
     def score_samples(self, X: Data) -> Floats:
         """Return minus the score of each record, shape (n,). Low is odd, as everywhere in scikit-learn."""
@@ -287,20 +265,11 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
 
     def take_model(self, model: FittedModel) -> None:
         super().take_model(model)
-        _ = self._combination
+        _ = self._scorer.combination()
 
     @property
-    def _terms(self) -> PlainTerms:
-        return stored_terms(self.model_.arrays, self._expansion.width)
-
-    @property
-    def _codes(self) -> CodeDistance | None:
-        return stored_codes(self.model_.arrays, self.model_.n_latent)
-
-    @property
-    def _combination(self) -> tuple[Combination, float]:
-        names = (*self._terms.names, "network", *(["codes"] if self._codes else []))
-        return stored_combination(self.model_.arrays, names, int(np.prod(self.shape_)))
+    def _scorer(self) -> Scorer:
+        return Scorer.of(self.model_)
 
     def _check_parameters(self) -> None:
         if self.contamination != "auto" and not (
@@ -326,66 +295,25 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
             return self.fill_value
         return self.autoencoder.fill_value
 
-    def _kind(self, source: Source) -> str:
-        asked = "auto" if self.autoencoder is None else self.autoencoder.record
-        return schema_of(source.record if asked == "auto" else asked, source.shape, source.dtype).kind
+    def _kind(self, source: Source, trained: Autoencoder | None) -> str:
+        if trained is not None:
+            return trained.record_
+        asked = self.record
+        if asked == "auto" and self.autoencoder is not None:
+            asked = self.autoencoder.record
+        asked = source.record if asked == "auto" else asked
+        return schema_of(asked, source.shape, source.dtype, owner="AutoencoderOutlier").kind
 
-    def _flat(self, values: NDArray[Any]) -> Floats:
-        """Return records (n, *shape) as columns of floats (n, width); missing values are NaN."""
-        flat = values.reshape(len(values), -1).astype(np.float64)
-        if self.fill_value_ is not None:
-            flat[is_fill(values.reshape(len(values), -1), self.fill_value_)] = np.nan
-        return self._expansion.expand(flat)
-
-    @property
-    def _expansion(self) -> Expansion:
-        """How the values of a record become columns of numbers."""
-        fields = self.fields_
-        return Expansion(tuple(one.n_categories for one in fields) if fields else (0,) * int(np.prod(self.shape_)))
-
-    def _restored(self, values: NDArray[Any]) -> Floats:
-        """Return what the network restores of records (n, *shape), as floats (n, n_values)."""
-        return reconstruct(self.chain_, values, None, dtype=np.dtype(float)).reshape(len(values), -1)
-
-    def _limited(self, values: NDArray[Any], terms: PlainTerms, kind: str) -> NDArray[Any]:
-        """Return vectors (n, d) as the network gets them, without values that are far away."""
-        if values.dtype.kind != "f" or kind != "vector":
-            return values
-        return terms.limited(values.astype(np.float64)).astype(values.dtype)
-
-    def _trained_network(
-        self, source: Source, flat: Floats, terms: PlainTerms, seed: int, callback: Callbacks
-    ) -> FittedModel:
-        """Return the trained network as a model of this estimator."""
-        given, kind = self.autoencoder, self._kind(source)
+    def _unfitted(self, source: Source, kind: str, seed: int) -> Autoencoder:
+        """Return the autoencoder that is trained on records of a kind."""
+        given = self.autoencoder
         inner = default_autoencoder(kind, self.shape_, len(source)) if given is None else clone(given)
-        inner.set_params(random_state=seed, verbose=self.verbose, artefacts=())
+        inner.set_params(random_state=seed, verbose=self.verbose, artefacts=(), record=kind)
         if self.fill_value is not None:
             inner.set_params(fill_value=self.fill_value)
         if self.training is not None:
             inner.set_params(training=self.training)
-        shown = replace(source, values=self._limited(source.values, terms, kind), labels=None, label_names=None)
-        inner.fit(shown, sample_weight=terms.likely(flat).astype(np.float64), callback=callback)
-        if not inner.chain_.likelihood.has_values:
-            raise InvalidParameterError(
-                f"The likelihood '{inner.chain_.parts.likelihood.name}' defines no probability of single values, of "
-                "which scores of outliers consist. Set likelihood='normal'."
-            )
-        model = network_of(inner.model_, self.kind, clone(self).get_params(deep=False))
-        return replace(model, scale=self._trained, feature_names=getattr(self, "feature_names_in_", None))
-
-    def _costs(self, values: NDArray[Any]) -> Iterator[dict[str, Floats]]:
-        """Yield the costs of the values of records (n, *shape), batch by batch: term by term, each (b, d)."""
-        terms, codes, size = self._terms, self._codes, batch_size(self.shape_, _BATCH)
-        for start in range(0, len(values), size):
-            batch = values[start : start + size]
-            of_network = value_costs(self.chain_, self._limited(batch, terms, self.record_)).reshape(len(batch), -1)
-            of_columns = terms.costs(self._flat(batch))
-            found = {name: self._expansion.summed(one) for name, one in of_columns.items()} | {"network": of_network}
-            if codes is not None:
-                of_codes = encode(self.chain_, batch).astype(np.float64)
-                found["codes"] = codes.parts(of_codes, of_network)
-            yield found
+        return inner
 
     def _with_options(self, parameter: str, current: Any, options: dict[str, Any]) -> Any:
         if parameter == "autoencoder":
