@@ -2,6 +2,7 @@
 
     python bench/codec/run.py                                everything, about twenty minutes on one core
     python bench/codec/run.py --only narrows --sets mnist    some of it; the other rows stay as they are
+    python bench/codec/run.py --only images --methods AVIF   those whose name has one of these words
     python bench/codec/run.py --draw                         page and picture from the stored rows
 
 Writes bench/codec.json, bench/codec.md and docs/pictures/rate-distortion.png. Needs the extra `bench`, the data
@@ -112,13 +113,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--only", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--methods", nargs="+", default=[""], help="words, one of which is in the method's name")
     parser.add_argument("--draw", action="store_true", help="measure nothing")
     arguments = parser.parse_args()
     if arguments.draw:
         show(stored())
         return
     faiss.omp_set_num_threads(1)
-    before, run, measured = stored(), this_run(), []
+    run: dict[str, Any] = this_run()
+    measured: list[dict[str, Any]] = []
     with threadpool_limits(1):
         for name in arguments.sets:
             try:
@@ -128,6 +131,8 @@ def main() -> None:
                 continue
             for family in arguments.only:
                 for attempt in attempts(records, [family]):
+                    if not any(word in attempt.method for word in arguments.methods):
+                        continue
                     row = {"dataset": name, "family": family, **measure(attempt, records.test)}
                     measured.append(row)
                     print(
@@ -135,7 +140,8 @@ def main() -> None:
                         f"{'exact' if row['psnr_db'] is None else format(row['psnr_db'], '.2f') + ' dB':>9}",
                         flush=True,
                     )
-                    RESULTS.write_text(json.dumps(merged(before, run, measured), indent=1, ensure_ascii=False) + "\n")
+                    results = merged(stored(), run, measured)  # read again: another run may have written rows
+                    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     show(stored())
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from narrows.bottlenecks.spread import spread
 from narrows.codec.entropy_models import Autoregressive, EntropyModel, Independent, Predictor
+from narrows.codec.entropy_models.coarse_predictor import coarser_predictor
 from narrows.codec.entropy_models.predictor import NEIGHBOURS
 
 __all__ = ["LogisticPrior"]
@@ -89,8 +90,7 @@ class LogisticPrior(nn.Module):
         """
         if not self.n_hidden:
             return Independent.fit(symbols, precision=_PRECISION)
-        predictor = _predictor(self, step)
-        return Autoregressive.with_tables_counted(predictor, symbols, unit_scale=_UNIT_SCALE, precision=_PRECISION)
+        return _model(coarser_predictor(_predictor(self, step), symbols, _model), symbols)
 
     def _where_earlier(self) -> Tensor:
         """Return 1 where the channel of the row comes before that of the column, otherwise 0."""
@@ -105,6 +105,11 @@ class LogisticPrior(nn.Module):
         grid = nn.functional.pad(s.reshape(len(s), self.height, self.width, -1), (0, 0, 1, 1, 1, 0))
         near = [grid[:, 1 + y : 1 + y + self.height, 1 + x : 1 + x + self.width] for y, x in NEIGHBOURS]
         return torch.cat(near, -1).flatten(1, 2)
+
+
+def _model(predictor: Predictor, symbols: NDArray[np.int32]) -> EntropyModel:
+    """Return the entropy model of a predictor, with tables counted on training symbols."""
+    return Autoregressive.with_tables_counted(predictor, symbols, unit_scale=_UNIT_SCALE, precision=_PRECISION)
 
 
 def _predictor(prior: LogisticPrior, step: float) -> Predictor:

@@ -25,6 +25,7 @@ from narrows.codec.freezing.distortion import MeasuredDistortion, over_batches
 from narrows.codec.freezing.hull import lower_hull
 from narrows.codec.frozen import FrozenCodec
 from narrows.codec.operating_point import OperatingPoint, to_symbols
+from narrows.codec.program import Program
 from narrows.data.fill import is_fill
 from narrows.errors import NotFreezableError
 from narrows.numerics.eval_mode import in_eval_mode
@@ -46,7 +47,7 @@ _GOLDEN = 4
 _COUNTED = 4096  # records of the sample on which the rate is measured
 _NEAR_ENOUGH_DB = 0.1
 _OUTLIERS, _FAR = 0.001, 4.0
-_MOST_DB, _LEAST_DB, _MANY_WEIGHTS = 0.045, 0.008, 1 << 19  # by which coarse weights may reduce the PSNR
+_MOST_DB, _LEAST_DB, _MANY_WEIGHTS = 0.08, 0.008, 1 << 17  # of the code as trained; in archives about half is lost
 _LARGEST = 32_767
 _NOT_AFFINE = 1e-5  # of a step: larger differences between two steps are not rounding
 
@@ -79,11 +80,11 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float, n_measured: int = M
         with torch.no_grad():
             z = chain.bottleneck.continuous_to_z(codes[:MEASURED].to(chain.device)).cpu()
             decoder = freeze_decoder(chain, z)
-        output = _output(chain, decoder, records.dtype)
+        output, more = _output(chain, decoder, records.dtype), 0.0
         if not decoder.categories.any():
-            decoder = _coarser(chain, decoder, output, codes, records)
+            decoder, more = _coarser(chain, decoder, output, codes, records)
         flat = codes.flatten(1).double().cpu().numpy()
-        distortion = MeasuredDistortion(chain, z[:n_measured], records[:n_measured])
+        distortion = MeasuredDistortion(chain, z[:n_measured], records[:n_measured], more)
         candidates = chain.bottleneck.quantisations(flat, distortion)
     fitting = _Fitting(decoder, output, flat, records, peak, chain.parts.fill_value, n_measured)
     measured = [fitting.measured(candidate) for candidate in candidates]
@@ -106,25 +107,35 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float, n_measured: int = M
 
 def _coarser(
     chain: Chain, decoder: FrozenDecoder, output: Dequantise, codes: Tensor, records: NDArray[Any]
-) -> FrozenDecoder:
-    """Return the decoder with coarser weights; the more it has, the more error they may add."""
+) -> tuple[FrozenDecoder, float]:
+    """Return the decoder with coarser weights, and the share by which the squared error grows.
+
+    The more weights it has, the more error they may add.
+    """
     program = decoder.program
     with torch.no_grad():
-        z = chain.bottleneck.continuous_to_z(codes[:MOST_RECORDS].to(chain.device)).double().cpu().numpy()
-    inputs = np.clip(np.rint(np.ldexp(z, decoder.input_shift)), -_LARGEST, _LARGEST).astype(np.int16)
+        z = chain.bottleneck.project(chain.bottleneck.continuous_to_z(codes[:MOST_RECORDS].to(chain.device)))
+    whole = np.rint(np.ldexp(z.double().cpu().numpy(), decoder.input_shift))
+    inputs = np.clip(whole, -_LARGEST, _LARGEST).astype(np.int16)
     scale, offset = (tensor.reshape(-1) for tensor in output.to_tensors().values())
     n = len(inputs[:MEASURED])
     exponent = exponent_of(float(np.abs(scale).max()))
-    restored = program.run(inputs[:n]).reshape(n, -1) * scale + offset
     known = records[:n].reshape(n, -1)
-    difference = np.ldexp(restored - known.astype(np.float64), -exponent)
-    if chain.parts.fill_value is not None:
-        difference = difference[~is_fill(known, chain.parts.fill_value)]
-    error = float(np.square(difference).mean()) if difference.size else 0.0
+
+    def error_of(one: Program) -> float:
+        restored = one.run(inputs[:n]).reshape(n, -1) * scale + offset
+        difference = np.ldexp(restored - known.astype(np.float64), -exponent)
+        if chain.parts.fill_value is not None:
+            difference = difference[~is_fill(known, chain.parts.fill_value)]
+        return float(np.square(difference).mean()) if difference.size else 0.0
+
+    error = error_of(program)
     n_weights = sum(tensor.size for tensor in program.to_tensors()[1].values())
     more_db = max(_LEAST_DB, _MOST_DB * min(1.0, n_weights / _MANY_WEIGHTS))
     relative = np.ldexp(np.broadcast_to(scale, math.prod(program.out_shape)).reshape(program.out_shape), -exponent)
-    return replace(decoder, program=coarser_decoder(program, inputs, (10 ** (more_db / 10) - 1) * error, relative))
+    coarse = coarser_decoder(program, inputs, (10 ** (more_db / 10) - 1) * error, relative)
+    more = error_of(coarse) / error - 1 if error else 0.0
+    return replace(decoder, program=coarse), max(0.0, more)
 
 
 @dataclass(frozen=True, eq=False)

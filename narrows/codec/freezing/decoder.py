@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from narrows.chain import Chain
 from narrows.codec.freezing.pruning import pruned
 from narrows.codec.freezing.ranges import Ranged, magnitude, ranged
+from narrows.codec.freezing.row_gains import row_octaves
 from narrows.codec.freezing.translation import Translation
 from narrows.codec.freezing.whole_layers import MARGIN, scale_of
 from narrows.codec.program import Program
@@ -81,7 +82,12 @@ def freeze_decoder(chain: Chain, codes: Tensor) -> FrozenDecoder:
     codes = codes.detach().to(dtype=chain.dtype, device=chain.device)
     with torch.no_grad():
         largest, measured = _measure(chain, stages, codes)
-    translation = Translation(tuple(codes.shape[1:]), scale_of(MARGIN * largest), _finer(measured[-1].largest))
+    translation = Translation(
+        tuple(codes.shape[1:]),
+        scale_of(MARGIN * largest),
+        _finer(measured[-1].largest),
+        octaves=row_octaves(stages, codes),
+    )
     input_shift = translation.shift
     try:
         translation.add_all(measured)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,24 @@ _PROBES, _PROBED = 4, 256
 
 @dataclass(frozen=True)
 class MeasuredDistortion:
-    """The effect of changes of the codes on records: a `Distortion`."""
+    """The effect of changes of the codes on records: a `Distortion`.
+
+    Attributes
+    ----------
+    chain : Chain
+        The trained chain.
+    codes : Tensor of shape (n, *z_shape)
+        The codes of the records before any rounding.
+    records : ndarray of shape (n, *shape)
+        The records.
+    coarse : float
+        The error that the integer decoder's coarse weights add, as a share of the error of codes as trained.
+    """
 
     chain: Chain
     codes: Tensor
     records: NDArray[Any]
+    coarse: float = 0.0
 
     @property
     def psnr(self) -> float | None:
@@ -46,7 +60,13 @@ class MeasuredDistortion:
 
     def psnr_of(self, z: Tensor) -> float:
         share = 1.0 if self.chain.missing is None else float(self.chain.missing.share)
-        return psnr_db(self.error(z) / (math.prod(self.chain.shape) * share), 1.0)
+        more = self.coarse * self._as_trained if self.coarse else 0.0
+        return psnr_db((self.error(z) + more) / (math.prod(self.chain.shape) * share), 1.0)
+
+    @cached_property
+    def _as_trained(self) -> float:
+        with torch.no_grad():
+            return self.error(self.chain.bottleneck.project(self.codes.to(self.chain.device)))
 
     def gains(self) -> NDArray[np.float64]:
         """Return the squared change of the output per squared change of each latent dimension, (n_symbols,).

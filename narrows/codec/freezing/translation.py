@@ -7,7 +7,7 @@ for each type of layer, which adds the layer's operations; a new type of layer i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch import nn
 from narrows.codec.arithmetic import HIGHEST, LOWEST
 from narrows.codec.freezing.ranges import Ranged, stage_name
 from narrows.codec.freezing.recurrence import MOST_INPUT_SCALE, STATE_SCALE, of_zeros, whole_recurrence
+from narrows.codec.freezing.row_gains import may_have_octaves
 from narrows.codec.freezing.whole_layers import MARGIN, MakeOperation, n_outputs, scale_of, spread_out, whole_layer
 from narrows.codec.operations import (
     Argmax,
@@ -66,11 +67,21 @@ class Translation:
     sizes : "fewest", "most" or None
         Operations get the shapes of their arrays only, with zeros as values: the smallest or the largest arrays that
         trained weights may need. None: the operations of the weights.
+    octaves : mapping of Module to ndarray
+        By what the rows of dense layers are divided (`row_octaves`).
     """
 
-    def __init__(self, shape: tuple[int, ...], shift: int, finer: int = 0, *, sizes: str | None = None) -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        shift: int,
+        finer: int = 0,
+        *,
+        sizes: str | None = None,
+        octaves: Mapping[nn.Module, NDArray[np.int64]] | None = None,
+    ) -> None:
         self.operations: list[Operation] = []
-        self.finer, self.sizes = finer, sizes
+        self.finer, self.sizes, self.octaves = finer, sizes, octaves or {}
         self.shape, self.shift, self.is_last = shape, shift, False
 
     def add(self, stage: nn.Module, largest: float) -> None:
@@ -241,6 +252,10 @@ def _repeat(so_far: Translation, stage: pooling.Repeat, largest: float) -> None:
 def _linear(so_far: Translation, stage: nn.Linear, largest: float) -> None:
     _linear_operation(so_far, stage, largest, Dense)
     so_far.shape = (stage.out_features,)
+    if so_far.sizes == "most" and may_have_octaves(stage):
+        so_far.operations.append(Rescale(_zeros(np.int32, stage.out_features), 0))
+    elif stage in so_far.octaves:
+        so_far.operations.append(Rescale((1 << so_far.octaves[stage]).astype(np.int32), 0))
 
 
 def _convolution(so_far: Translation, stage: nn.Conv2d, largest: float) -> None:
@@ -299,7 +314,8 @@ def _linear_operation(
         so_far.operations.append(make(_zeros(np.int16, *stage.weight.shape), _zeros(np.int64, n_out), 0))
         return
     wanted = scale_of(MARGIN * largest, so_far.finer)
-    operation, so_far.shift = whole_layer(stage, so_far.shift, wanted, so_far.finer, make)
+    octaves = so_far.octaves.get(stage)
+    operation, so_far.shift = whole_layer(stage, so_far.shift, wanted, so_far.finer, make, octaves=octaves)
     so_far.operations.append(operation)
 
 

@@ -37,7 +37,15 @@ def scale_of(largest: float, finer: int = 0) -> int:
     return shift - (round(math.ldexp(largest, shift)) > HIGHEST)
 
 
-def whole_layer(stage: Any, in_shift: int, wanted: int, finer: int, make: MakeOperation) -> tuple[LinearOperation, int]:
+def whole_layer(
+    stage: Any,
+    in_shift: int,
+    wanted: int,
+    finer: int,
+    make: MakeOperation,
+    *,
+    octaves: NDArray[np.int64] | None = None,
+) -> tuple[LinearOperation, int]:
     """Return a linear layer as an operation, and the scale of its output.
 
     Parameters
@@ -52,6 +60,8 @@ def whole_layer(stage: Any, in_shift: int, wanted: int, finer: int, make: MakeOp
         Added to the limit of all scales.
     make : callable
         Makes the operation.
+    octaves : ndarray of shape (out,), optional
+        Each row's weights and bias are divided by two to this power.
 
     Raises
     ------
@@ -66,6 +76,8 @@ def whole_layer(stage: Any, in_shift: int, wanted: int, finer: int, make: MakeOp
             f"The decoder cannot be frozen: the weights of its {stage_name(stage)} must be finite. "
             "Train again with a lower learning rate."
         )
+    if octaves is not None:
+        weights, biases = np.ldexp(weights, -octaves[:, None]), np.ldexp(biases, -octaves)
     for scale in range(scale_of(float(np.abs(weights).max()), finer), -in_shift - 64, -1):
         in_sums = scale + in_shift
         out = min(wanted, in_sums)
