@@ -24,6 +24,7 @@ setup(
                     "_neighbours",
                     "_bisection",
                     "_text_tables",
+                    "_text_mixing",
                     "_text",
                     "_columns",
                 )

@@ -1,151 +1,8 @@
-/* The kernel of the model of bytes: mixing, and the coding of records; text/model.py has the formulas. */
+/* The kernel of the model of bytes: the coding of records; text/model.py has the formulas. */
 
 #include "_text.h"
 
-/* The prediction of a bit: where it came from, for learning. */
-typedef struct {
-    int32_t x[N_INPUTS], *rows[N_SETS], *last, outputs[N_SETS], errors[N_SETS];
-    uint32_t *cells[N_CONTEXTS], *maps[N_CONTEXTS], *hits[N_MATCHES];
-    int expected[N_MATCHES], n_known, n_contexts, n_sets, output;
-} Bit;
-
-FOR_EVERY_CPU
-static void dot(Bit *b)
-{
-    for (int k = 0; k < b->n_sets; k++) {
-        const int32_t *w = b->rows[k];
-        int32_t sum = 0;
-        for (int i = 0; i < N_INPUTS; i++)
-            sum += b->x[i] * w[i] >> 8;
-        b->outputs[k] = sum >> 8;
-    }
-}
-
-FOR_EVERY_CPU
-static void adjust(Bit *b)
-{
-    for (int k = 0; k < b->n_sets; k++) {
-        int32_t *w = b->rows[k], e = b->errors[k];
-        for (int i = 0; i < N_INPUTS; i++) {
-            int32_t next = w[i] + ((b->x[i] * e + (1 << 15)) >> 16);
-            w[i] = next < -MOST_WEIGHT ? -MOST_WEIGHT : next > MOST_WEIGHT ? MOST_WEIGHT : next;
-        }
-    }
-}
-
-static void predict_by_contexts(const Text *t, Bit *b, int cell)
-{
-    uint32_t *maps = (uint32_t *)t->learnt + OF_MAPS;
-    b->n_known = 0;
-    for (int i = 0; i < b->n_contexts; i++) {
-        uint32_t state = *(b->cells[i] = t->buckets[i] + cell), n = state >> 8 & 255;
-        uint32_t class = n < 8 ? 0 : n < 20 ? 1 : n < MOST_CELL_COUNT ? 2 : 3;
-        b->maps[i] = maps + i * N_MAP + class * 256 + (state & 255);
-        b->x[2 * i] = n ? t->stretch[state >> 20] : 0;
-        b->x[2 * i + 1] = n ? t->stretch[*b->maps[i] >> 20] : 0;
-        b->n_known += n > 0;
-    }
-}
-
-static void predict_by_matches(const Text *t, Bit *b, unsigned partial, int place)
-{
-    static const int BOUNDS[7] = {1, 4, 8, 12, 16, 24, 32};
-    uint32_t *hits = (uint32_t *)t->learnt + OF_HITS;
-    for (int k = 0; k < N_MATCHES; k++) {
-        const Match *m = &t->matches[k];
-        int32_t *x = b->x + 2 * (N_CONTEXTS + k);
-        unsigned byte = m->at ? 256u | t->history[m->at] : 0;
-        b->hits[k] = NULL, x[0] = x[1] = 0;
-        if (byte >> (8 - place) != partial)
-            continue;
-        int length = 0, sign = (b->expected[k] = byte >> (7 - place) & 1) ? 1 : -1;
-        while (length < 7 && m->length >= BOUNDS[length])
-            length++;
-        b->hits[k] = hits + k * N_HITS + length * 8 + (m->misses < 7 ? m->misses : 7);
-        int32_t sure = t->stretch[*b->hits[k] >> 20];
-        x[0] = sign * sure, x[1] = sure > 0 ? sign * ONE : 0;
-    }
-}
-
-static int class_of(uint64_t c) { return c == '\n' ? 0 : is_digit(c) ? 1 : is_letter(c) ? 2 : c == ' ' ? 3 : 4; }
-
-static int match_class(const Text *t, const Bit *b)
-{
-    static const int BOUNDS[7] = {1, 4, 8, 12, 16, 24, 32};
-    int first = 0, second = 0, third = 0, agree = 0, length = t->matches[0].length;
-    if (b->hits[0])
-        first = 1 + (length > 15) + (length > 31);
-    if (b->hits[1]) {
-        second = 1;
-        while (second < 8 && t->matches[1].length >= BOUNDS[second - 1])
-            second++;
-    }
-    if (b->hits[2])
-        third = 1 + (t->matches[2].misses < 1);
-    if (b->hits[0] && b->hits[2])
-        agree = b->expected[0] == b->expected[2] ? 1 : 2;
-    return ((second * 4 + first) * 3 + third) * 3 + agree;
-}
-
-static void choose_rows(const Text *t, Bit *b, unsigned partial, int place)
-{
-    uint64_t w = t->line.window;
-    int shape = (class_of(w & 255) * 5 + class_of(w >> 8 & 255)) * 5 + class_of(w >> 16 & 255);
-    int rows[N_SETS] = {BY_PARTIAL + (int)partial, BY_BYTE + (int)(w & 255), BY_MATCH + match_class(t, b),
-                        BY_KNOWN + b->n_known * 8 + place, BY_SHAPE + shape * 8 + place,
-                        BY_KEY + (int)(t->line.key & 63) * 8 + place};
-    for (int k = 0; k < b->n_sets; k++)
-        b->rows[k] = t->learnt + OF_WEIGHTS + rows[k] * N_INPUTS;
-    b->last = t->learnt + OF_LAST + partial * N_LAST;
-}
-
-static inline int limited(int64_t x)
-{
-    return x < -MOST_STRETCHED ? -MOST_STRETCHED : x > MOST_STRETCHED ? MOST_STRETCHED : (int)x;
-}
-
-static inline int squashed(const Text *t, int x) { return t->squash[x + MOST_STRETCHED]; }
-
-static int predict_bit(const Text *t, Bit *b, unsigned partial, int place)
-{
-    predict_by_matches(t, b, partial, place);
-    choose_rows(t, b, partial, place);
-    dot(b);
-    int64_t sum = 0;
-    for (int k = 0; k < b->n_sets; k++) {
-        b->outputs[k] = limited(b->outputs[k]);
-        sum += (int64_t)b->outputs[k] * b->last[k];
-    }
-    return squashed(t, b->output = limited(sum >> 16));
-}
-
-static void learn_bit(const Text *t, Bit *b, int bit, int rate)
-{
-    int32_t target = bit << 16, error = target - squashed(t, b->output);
-    for (int i = 0; i < b->n_contexts; i++)
-        if (*b->cells[i] >> 8 & 255)
-            state_update(b->maps[i], t->rates, bit);
-    for (int k = 0; k < N_MATCHES; k++)
-        if (b->hits[k])
-            state_update(b->hits[k], t->rates, b->expected[k] == bit);
-    for (int k = 0; k < b->n_sets; k++) {
-        b->errors[k] = (target - squashed(t, b->outputs[k])) * rate >> 8;
-        b->last[k] += ((int64_t)b->outputs[k] * error * 2 + (1 << 19)) >> 20;
-    }
-    adjust(b);
-}
-
-static inline void update_cell(uint32_t *cell, const int32_t *rates, int bit)
-{
-    uint32_t n = *cell >> 8 & 255, h = *cell & 255;
-    int32_t p = *cell >> 16;
-    p += (int32_t)(((int64_t)(bit << 16) - bit - p) * rates[n] >> 16);
-    h = h << 1 | (uint32_t)bit;
-    h = h < 128 ? h : 64 | (h & 63);
-    *cell = (uint32_t)p << 16 | (n < MOST_CELL_COUNT ? n + 1 : n) << 8 | h;
-}
-
-int code_byte(Text *t, int byte)
+static int code_byte(Text *t, int byte)
 {
     unsigned partial = 1;
     Bit b;
@@ -154,29 +11,26 @@ int code_byte(Text *t, int byte)
     if (t->is_ended)
         start_line(t);
     memset(b.x, 0, sizeof b.x);
-    b.x[2 * (N_CONTEXTS + N_MATCHES)] = ONE;
+    b.x[HALF - 1] = ONE;
     b.n_contexts = t->n_contexts, b.n_sets = t->n_sets;
-    set_hashes(t);
     for (int place = 0; place < 8; place++) {
         if (place % 4 == 0)
-            set_buckets(t, place ? partial : 0);
+            set_buckets(t);
         int low = place % 4, cell = (int)(1u << low | (partial & ((1u << low) - 1))), bit = byte >> (7 - place) & 1;
-        if (t->mode == INSERT) {
-            for (int i = 0; i < t->n_contexts; i++)
-                update_cell(t->buckets[i] + cell, t->rates, bit);
-        } else {
-            predict_by_contexts(t, &b, cell);
-            bit = code_bit(&t->coder, t->mode == DECODE, (uint32_t)predict_bit(t, &b, partial, place), bit);
-            if (t->learns)
-                learn_bit(t, &b, bit, rate);
-            for (int i = 0; i < t->n_contexts; i++)
-                update_cell(b.cells[i], t->rates, bit);
-        }
+        if (t->mode != INSERT)
+            bit = code_bit(&t->coder, t->mode == DECODE, (uint32_t)predict_bit(t, &b, cell, partial, place), bit);
         partial = partial << 1 | (unsigned)bit;
+        if (place == 3) /* memory is fetched while the model learns */
+            fetch_second(t, partial);
+        if (place == 7)
+            append(t, partial & 255);
+        if (t->mode != INSERT && t->learns)
+            learn_bit(t, &b, bit, rate);
+        update_cells(t, cell, bit);
     }
     if (t->learns && *count < 1 << 24)
         ++*count;
-    append(t, partial & 255);
+    match(t, partial & 255);
     return partial & 255;
 }
 
@@ -308,7 +162,7 @@ PyObject *text_records(PyObject *module, PyObject *args)
     t.learnt = array(&a, "learnt", INT32S, WRITTEN, n + 7);
     const int32_t *primed = array(&a, "primed", INT32S, READ, n + 8);
     t.history = array(&a, "history", UINT8S, WRITTEN, n + 9);
-    t.stretch = array(&a, "stretch", INT16S, READ, n + 10);
+    const int16_t *stretch = array(&a, "stretch", INT16S, READ, n + 10);
     t.squash = array(&a, "squash", UINT16S, READ, n + 11);
     t.rates = array(&a, "rates", INT32S, READ, n + 12);
     r.bytes = array(&a, "records", UINT8S, WRITTEN, &r.n_bytes);
@@ -329,7 +183,7 @@ PyObject *text_records(PyObject *module, PyObject *args)
     int wrong = t.tables.bits < 1 || n[1] != (size)1 << t.tables.bits || n[0] != N_CELLS * n[1] || n[2] != n[1] ||
                 n[3] != n[0] || n[5] != N_MATCHES * (size)1 << t.tables.head_bits || n[4] != n[5] ||
                 n[6] != 2 * n[5] || n[7] != N_LEARNT || (n[8] && n[8] != N_LEARNT) || n[9] >= UINT32_MAX ||
-                n[10] != 4096 || n[11] != 2 * MOST_STRETCHED + 1 || n[12] != MOST_COUNT + 1 || t.mode < ENCODE ||
+                n[10] != N_STRETCH || n[11] != 2 * MOST_STRETCHED + 1 || n[12] != MOST_COUNT + 1 || t.mode < ENCODE ||
                 t.mode > INSERT || t.at < 1 || t.at > t.room || r.group < 1 || t.learnt[OF_COUNT] < 0 ||
                 t.n_sets < 1 || t.n_sets > N_SETS || t.n_contexts < 1 ||
                 t.n_contexts > N_CONTEXTS;
@@ -341,6 +195,8 @@ PyObject *text_records(PyObject *module, PyObject *args)
         wrong = coded_ends[i] < (i ? coded_ends[i - 1] : 0) || coded_ends[i] > n[13];
     if (wrong)
         return refuse(&a, "inconsistent sizes");
+    for (int k = 0; k < N_STRETCH; k++)
+        t.stretch[k] = stretch[k];
     size n_coded;
     Py_BEGIN_ALLOW_THREADS
     n_coded = code_all(&t, &r, coded, n[13], coded_ends, n[8] ? primed : NULL);

@@ -35,10 +35,32 @@ static uint32_t *bucket_of(Tables *t, uint64_t hash)
     return bucket;
 }
 
-void set_buckets(Text *t, unsigned partial)
+static void want(Text *t, int i, uint64_t hash)
+{
+    const Tables *tables = &t->tables;
+    size k = (size)(hash & ((1u << tables->bits) - 1));
+    t->wanted[i] = hash;
+    FETCH(tables->cells + N_CELLS * k);
+    FETCH(tables->cells + N_CELLS * (k ^ 1));
+    if (!tables->keeps)
+        FETCH(tables->is_old + k);
+}
+
+void fetch_second(Text *t, unsigned partial)
 {
     for (int i = 0; i < t->n_contexts; i++)
-        t->buckets[i] = bucket_of(&t->tables, partial ? mix(t->hashes[i], partial) : t->hashes[i]);
+        want(t, i, mix(t->hashes[i], partial));
+}
+
+void set_buckets(Text *t)
+{
+    uint32_t twins = 0;
+    for (int i = 0; i < t->n_contexts; i++)
+        t->buckets[i] = (int32_t)(bucket_of(&t->tables, t->wanted[i]) - t->tables.cells);
+    for (int back = 1; back < t->n_contexts; back++)
+        for (int i = back; i < t->n_contexts; i++)
+            twins |= t->buckets[i] == t->buckets[i - back];
+    t->has_twins = twins != 0;
 }
 
 void revert(Tables *t)
@@ -86,13 +108,20 @@ static uint64_t match_hash(const Text *t, int k)
     return h;
 }
 
-static void find_matches(Text *t)
+static void fetch_heads(Text *t)
 {
     size n_heads = (size)1 << t->tables.head_bits;
     for (int k = 0; k < N_MATCHES; k++) {
+        t->heads[k] = k * n_heads + (size)(match_hash(t, k) & (uint64_t)(n_heads - 1));
+        FETCH(t->tables.heads + t->heads[k]);
+    }
+}
+
+static void find_matches(Text *t)
+{
+    for (int k = 0; k < N_MATCHES; k++) {
         Match *m = &t->matches[k];
-        size place = k * n_heads + (size)(match_hash(t, k) & (uint64_t)(n_heads - 1));
-        int64_t at = t->tables.heads[place];
+        int64_t at = t->tables.heads[t->heads[k]];
         if (at && k == N_MATCHES - 1 && m->length < 1)
             m->at = at, m->length = 1, m->misses -= m->misses > 0;
         else if (at && k < N_MATCHES - 1 && m->length < LONG_MATCH) {
@@ -100,7 +129,7 @@ static void find_matches(Text *t)
             if (n >= LEAST[k] && n > m->length)
                 m->at = at, m->length = n, m->misses = 0;
         }
-        set_head(&t->tables, place, t->at);
+        set_head(&t->tables, t->heads[k], t->at);
     }
 }
 
@@ -119,16 +148,6 @@ static void follow_matches(Text *t, int byte)
                 m->at = 0;
         }
     }
-}
-
-void start_line(Text *t)
-{
-    memset(&t->line, 0, sizeof t->line);
-    memset(t->matches, 0, sizeof t->matches);
-    t->line.window = '\n';
-    t->line.start = t->at;
-    t->is_ended = 0;
-    find_matches(t);
 }
 
 static void extend_line(Line *l, uint64_t c)
@@ -160,16 +179,34 @@ static void extend_line(Line *l, uint64_t c)
     l->shape = mix(l->shape, digit ? 1 : is_letter(c) ? 2 : c);
 }
 
-void append(Text *t, int byte)
+static void want_context(Text *t, int i, uint64_t context)
 {
-    t->history[t->at++] = (uint8_t)byte;
-    if (byte == '\n') {
-        t->is_ended = 1;
-        return;
+    t->hashes[i] = mix(context, (uint64_t)i << 32);
+    want(t, i, t->hashes[i]);
+}
+
+static void want_contexts(Text *t)
+{
+    const Line *l = &t->line;
+    uint64_t w = l->window, c = w & 255, mask = 0;
+    for (int i = 0; i < 6; i++) {
+        mask = mask << 8 | 255;
+        want_context(t, i, w & mask);
     }
-    extend_line(&t->line, (uint64_t)byte);
-    follow_matches(t, byte);
-    find_matches(t);
+    want_context(t, 6, 0);
+    want_context(t, 7, mix(l->word, l->word ? 0 : c));
+    want_context(t, 8, mix(l->word, l->word_1));
+    want_context(t, 9, mix(mix(l->word, l->word_1), l->word_2));
+    want_context(t, 10, mix(l->field, (uint64_t)l->n_fields));
+    want_context(t, 11, l->skeleton);
+    want_context(t, 12, mix(mix(l->key, l->word), l->field));
+    want_context(t, 13, mix(l->shape, l->word));
+    want_context(t, 14, mix(l->number, c));
+    want_context(t, 15, w & 0xFFFF00);
+    if (t->n_contexts == N_CONTEXTS) {
+        want_context(t, 18, mix(l->key, (uint64_t)l->since));
+        want_context(t, 19, mix(l->key, w & 0xFFFF));
+    }
 }
 
 static inline uint64_t following(const Text *t, int k)
@@ -178,29 +215,41 @@ static inline uint64_t following(const Text *t, int k)
     return m->length ? 256u | t->history[m->at] : 0;
 }
 
-void set_hashes(Text *t)
+static void want_contexts_of_matches(Text *t)
 {
-    const Line *l = &t->line;
-    uint64_t w = l->window, c = w & 255, mask = 0;
-    uint64_t *h = t->hashes;
-    for (int i = 0; i < 6; i++) {
-        mask = mask << 8 | 255;
-        h[i] = w & mask;
-    }
-    h[6] = 0;
-    h[7] = mix(l->word, l->word ? 0 : c);
-    h[8] = mix(l->word, l->word_1);
-    h[9] = mix(mix(l->word, l->word_1), l->word_2);
-    h[10] = mix(l->field, (uint64_t)l->n_fields);
-    h[11] = l->skeleton;
-    h[12] = mix(mix(l->key, l->word), l->field);
-    h[13] = mix(l->shape, l->word);
-    h[14] = mix(l->number, c);
-    h[15] = w & 0xFFFF00;
-    h[16] = mix(following(t, 0), c);
-    h[17] = mix(following(t, 2), following(t, 1));
-    h[18] = mix(l->key, (uint64_t)l->since);
-    h[19] = mix(l->key, w & 0xFFFF);
-    for (int i = 0; i < t->n_contexts; i++)
-        h[i] = mix(h[i], (uint64_t)i << 32);
+    want_context(t, 16, mix(following(t, 0), t->line.window & 255));
+    want_context(t, 17, mix(following(t, 2), following(t, 1)));
+}
+
+void start_line(Text *t)
+{
+    memset(&t->line, 0, sizeof t->line);
+    memset(t->matches, 0, sizeof t->matches);
+    t->line.window = '\n';
+    t->line.start = t->at;
+    t->is_ended = 0;
+    fetch_heads(t);
+    want_contexts(t);
+    find_matches(t);
+    want_contexts_of_matches(t);
+}
+
+void append(Text *t, int byte)
+{
+    t->history[t->at++] = (uint8_t)byte;
+    if (byte == '\n')
+        return;
+    extend_line(&t->line, (uint64_t)byte);
+    fetch_heads(t);
+    want_contexts(t);
+}
+
+void match(Text *t, int byte)
+{
+    t->is_ended = byte == '\n';
+    if (t->is_ended)
+        return;
+    follow_matches(t, byte);
+    find_matches(t);
+    want_contexts_of_matches(t);
 }

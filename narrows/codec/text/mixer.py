@@ -4,10 +4,10 @@ A *map* has a state of `fields.adaptive` for each state of a cell: its last bits
 have states of whether a match is right: by the length (below 1, 4, 8, 12, 16, 24, 32 or not) and the misses, at most 7.
 In units of 1/256 of a natural logarithm of odds, limited to ±2047, the inputs are ::
 
-    x[2 i], x[2 i + 1]      of context i: those of its cell and of the state of its map; 0 if n = 0
-    x[40 + 2 k], x[41 + 2 k]  of match k: that of its hits h if it expects a 1, else its opposite; 256 if h > 0, else 0,
+    x[i], x[24 + i]         of context i: those of its cell and of the state of its map; 0 if n = 0
+    x[20 + k], x[44 + k]    of match k: that of its hits h if it expects a 1, else its opposite; 256 if h > 0, else 0,
                             with the same sign; 0 without a match, or if it disagrees with the first bits of the byte
-    x[46]                   256
+    x[23]                   256
 
 Five or six sets of weights each give an output; each uses the row of one context. The outputs are mixed again::
 
@@ -47,7 +47,7 @@ class Size(NamedTuple):
 FIRST, LARGER = Size(18, 5), Size(20, 6)
 
 _N_CONTEXTS = LARGER.n_contexts
-_N_INPUTS, _N_MAP, _N_HITS, _N_LAST = 48, 1024, 64, 8
+_N_INPUTS, _HALF, _N_MAP, _N_HITS, _N_LAST = 48, 24, 1024, 64, 8
 _ROWS = _, _BY_BYTE, _BY_MATCH, _BY_KNOWN, _BY_SHAPE, _BY_KEY, _N_ROWS = 0, 256, 512, 836, 1004, 2004, 2516
 _ONE, _MOST_WEIGHT, _MOST_LEARNT = 256, 1 << 19, 1 << 24
 _LENGTH_BOUNDS = np.array([1, 4, 8, 12, 16, 24, 32])
@@ -117,7 +117,7 @@ class Bit:
     def __post_init__(self) -> None:
         self._states = self.learnt.view(np.uint32)
         self._x = np.zeros(_N_INPUTS, np.int64)
-        self._x[2 * (_N_CONTEXTS + N_MATCHES)] = _ONE
+        self._x[_HALF - 1] = _ONE
 
     def predict(self, cells: Sequence[int], matches: Sequence[Match], bytes_: Sequence[int], line: Line) -> int:
         """Return the probability of a 1, in 16 bits.
@@ -151,7 +151,7 @@ class Bit:
             at = _OF_MAPS + i * _N_MAP + kind * 256 + (cell & 255)
             self._maps.append(at if n else 0)
             if n:
-                self._x[2 * i : 2 * i + 2] = STRETCH[cell >> 20], STRETCH[int(self._states[at]) >> 20]
+                self._x[[i, _HALF + i]] = STRETCH[cell >> 20], STRETCH[int(self._states[at]) >> 20]
 
     def _add_matches(self, matches: Sequence[Match], bytes_: Sequence[int]) -> None:
         for k, (match, byte) in enumerate(zip(matches, bytes_, strict=True)):
@@ -161,8 +161,8 @@ class Bit:
             self._hits[k] = at = _OF_HITS + k * _N_HITS + length * 8 + min(match.misses, 7)
             self._expected[k] = byte >> 7 - self.place & 1
             sign, sure = 2 * self._expected[k] - 1, int(STRETCH[int(self._states[at]) >> 20])
-            self._x[2 * (_N_CONTEXTS + k)] = sign * sure
-            self._x[2 * (_N_CONTEXTS + k) + 1] = sign * _ONE if sure > 0 else 0
+            self._x[_N_CONTEXTS + k] = sign * sure
+            self._x[_HALF + _N_CONTEXTS + k] = sign * _ONE if sure > 0 else 0
 
     def _rows(self, matches: Sequence[Match], n_known: int, line: Line) -> list[int]:
         """Return the rows by partial byte, last byte, matches, known contexts, last classes and key."""
