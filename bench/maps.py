@@ -119,7 +119,11 @@ def measure_networks(data: str) -> dict[str, Any]:
     for widths, has_path, epochs in CLOTHES if data == "fashion-mnist" else NETWORKS:
         output = "soft-clip" if has_path else "sigmoid"
         network = Dense(
-            widths, activation="silu", output_activation=output, linear_path=has_path, start_at_mean=not has_path
+            widths=widths,
+            activation="silu",
+            output_activation=output,
+            linear_path=has_path,
+            start_at_mean=not has_path,
         )
         training = narrows.Training(epochs=epochs, threads=1)
         model = narrows.Autoencoder(2, network=network, training=training, artefacts=("pca",), random_state=0)

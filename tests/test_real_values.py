@@ -16,7 +16,7 @@ from narrows.records import schema_of
 
 CHOOSE = [name for name in RECIPES if narrows.recipe(name).real_values == "standardise"]
 OF_IMAGES = ["cvae", "conv-denoising", "few-labels"]
-LIKE_OTHERS = {"beta-vae", "simple", "wae"}  # vae, dense and adversarial, but for one option
+LIKE_OTHERS = {"beta-vae", "simple", "wae", "adversarial"}  # vae, dense, adversarial and vae-gan, but for one option
 QUICK = {"training__batch_size": 20, "training__optimiser": "adam", "training__optimiser__learning_rate": 4e-3}
 SMALLER = {  # wide networks with many epochs
     **{

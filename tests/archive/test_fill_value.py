@@ -14,7 +14,7 @@ from narrows.training import Training
 FILL = -9999
 
 
-@pytest.fixture(scope="module", params=["float32", "float64", "int16"])
+@pytest.fixture(scope="module", params=["float32", pytest.param("float64", marks=pytest.mark.slow), "int16"])
 def data(request):
     """Records of values from -4 to 22, some of which are missing, the positions, and a model of such records."""
     rng = np.random.default_rng(0)

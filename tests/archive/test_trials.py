@@ -23,7 +23,9 @@ def test_each_quality_is_tried_and_is_what_compress_then_writes(ladder_model, di
         assert (one.model_bytes, one.seconds > 0) == (made.model_bytes, True)
 
 
-@pytest.mark.parametrize("asked", [{}, {"psnr": 24}, {"psnr": 24, "max_error": 30}])
+@pytest.mark.parametrize(
+    "asked", [{}, pytest.param({"psnr": 24}, marks=pytest.mark.slow), {"psnr": 24, "max_error": 30}]
+)
 def test_what_is_chosen_within_a_bound_is_what_compress_then_writes(asked, ladder_model, digits, path):
     made = narrows.compress(digits[1], path, model=ladder_model, **asked)
     (chosen,) = (one for one in narrows.try_qualities(digits[1], model=ladder_model, **asked).trials if one.is_chosen)

@@ -114,7 +114,9 @@ def test_the_qualities_of_archives_are_said(narrows):
     assert range_text(()) == "none; `narrows info` gives the reason"
 
 
-@pytest.mark.parametrize(("side", "flag"), [(8, "--latent 32"), (16, "--set network=strided ")])
+@pytest.mark.parametrize(
+    ("side", "flag"), [(8, "--latent 32"), pytest.param(16, "--set network=strided ", marks=pytest.mark.slow)]
+)
 def test_a_quality_that_training_does_not_reach_is_warned_of_with_advice_that_can_be_typed(side, flag, narrows, digits):
     np.save("pieces.npy", np.kron(digits[0][:40], np.ones((1, side // 8, side // 8), np.uint8)))
     train = ("train", "pieces.npy", "-o", "m.safetensors", "--recipe", "codec", "--psnr", "60", "--epochs", "1")

@@ -344,8 +344,14 @@ def test_recipe_codec_with_a_map_code(tmp_path, large_digits, map_model):
     assert entropy.weights_near.any()
 
 
-@pytest.mark.parametrize("recipe", ["auto", "codec"])
-@pytest.mark.parametrize("resampling", ["pool", "stride"])
+@pytest.mark.parametrize(
+    ("recipe", "resampling"),
+    [
+        ("auto", "pool"),
+        ("codec", "stride"),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in [("auto", "stride"), ("codec", "pool")]),
+    ],
+)
 def test_convolutional_networks(tmp_path, digits, recipe, resampling):
     code = {"n_latent": 4} if recipe == "auto" else {"network__code_channels": 2, **SMALL}
     settings = {"network__channels": (4, 6), "network__resampling": resampling, **code}
@@ -488,7 +494,8 @@ def test_rests_of_every_type_and_shape(number):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "n", "shape"), [("uint8", 60, (6, 6)), ("float32", 30, (20,)), ("float64", 30, (2, 3, 3))]
+    ("dtype", "n", "shape"),
+    [("uint8", 60, (6, 6)), ("float32", 30, (20,)), pytest.param("float64", 30, (2, 3, 3), marks=pytest.mark.slow)],
 )
 def test_rests_of_many_records(dtype, n, shape):
     records = walks(dtype, n, *shape)
@@ -704,8 +711,14 @@ INDICES = {
 }
 
 
-@pytest.mark.parametrize("code", INDICES)
-@pytest.mark.parametrize("bound", [None, 3])
+@pytest.mark.parametrize(
+    ("code", "bound"),
+    [
+        pytest.param(code, bound, marks=() if (bound is None) == (code != "groups") else pytest.mark.slow)
+        for code in INDICES
+        for bound in (None, 3)
+    ],
+)
 def test_vector_quantised_codes(tmp_path, large_digits, code, bound):
     model = fit("vq-vae", large_digits[0][:300], **INDICES[code])
     records = np.concatenate([large_digits[1][:90], noise(10, *large_digits[1].shape[1:])])

@@ -39,7 +39,7 @@ def test_texts_without_a_model(tmp_path):
     assert decoder.read(tmp_path / "t") == [encoded(text) for text in TEXTS]
 
 
-@pytest.mark.parametrize("group", [1, 16])
+@pytest.mark.parametrize("group", [1, pytest.param(16, marks=pytest.mark.slow)])
 def test_texts_with_a_model_of_bytes(group, tmp_path):
     lines = [f"n{k % 5}:{k % 7}" for k in range(36)]
     model = narrows.ByteModel().fit(lines)  # the second block of 32 is learned from alone

@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 pytestmark = pytest.mark.usefixtures("chain_only")
 
 
-@pytest.fixture(params=[2, 4], autouse=True)
+@pytest.fixture(params=[pytest.param(2, marks=pytest.mark.slow), 4], autouse=True)
 def n_shards(request, monkeypatch):
     """Cut every batch that may be cut, on a machine with many CPUs."""
     monkeypatch.setattr("narrows.training.work._SHARDS", {request.param: -1.0})
