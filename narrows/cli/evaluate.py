@@ -75,7 +75,8 @@ def evaluate(
     if as_json:
         print_json({**metrics, "data": source.name, "model": model, "n_latent": loaded.n_latent_, **written})
         return
-    size = f"{shape_text(source.shape)} values" if source.text is None else f"up to {count(source.shape[0], 'byte')}"
+    shape = loaded.shape_ if loaded.record_ == "columns" else source.shape
+    size = f"{shape_text(shape)} values" if source.text is None else f"up to {count(source.shape[0], 'byte')}"
     print_lines(
         f"{source.name}: {count(len(source), 'record')} of {size}, "
         f"each encoded as {count(loaded.chain_.bottleneck.n_symbols, 'number')} and decoded",

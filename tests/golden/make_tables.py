@@ -30,14 +30,14 @@ ORDERS = "id,when,country,price,share,note\n" + "".join(
     for i in range(24)
 ).replace("0007,", "seven,", 1)
 TEXT = b'\xef\xbb\xbfwhat;n\r\n"a ""b""";1\r\nPeru;x\r\nPeru;2.5'
-"""Stored as a text."""
+"""Stored as a text, and as a long one."""
 PACKED = b"n,square\n" + b"".join(b"%d,%d\n" % (i, i * i % 1000) for i in range(60))
 """Stored in columns, of one group, and packed."""
 LOOKUP = "place,metres\n" + "".join(f"{i * i % 97},{(i * i % 97) ** 3 * 7919 % 1000003}\n" for i in range(300))
 """The second column is determined by the first: a lookup, in version 2 of the coder."""
-LONG = "n,note\n" + "".join(f"{i * 13 % 101},{'long ' * (i % 3 > 1)}note {i * 79 % 101}\n" for i in range(40))
+LONG = "n,note\n" + "".join(f"{i * 13 % 101},{'much longer ' * (i % 3 > 1)}n{i}\n" for i in range(24))
 """Some texts are beyond a limit, in version 3."""
-BOTH = "".join(f"{row},{'long ' * (i % 3 > 1)}note {i * 79 % 101}\n" for i, row in enumerate(LOOKUP.splitlines()))
+BOTH = "".join(f"{row},{'much longer ' * (i % 3 > 1)}n{i}\n" for i, row in enumerate(LOOKUP.splitlines()[:80]))
 """Both, in version 4."""
 VERSIONS = {"lookup": (LOOKUP, 2), "long": (LONG, 3), "both": (BOTH, 4)}
 
@@ -114,8 +114,8 @@ def add() -> None:
             described[path.name] = hash_of(path)
     path = FOLDER / "long-rows.narrows"
     if not path.exists():
-        file.write_text(ORDERS)
-        with mock.patch("narrows.archive.plain_table._MOST_BYTES", 1000):
+        file.write_bytes(TEXT)
+        with mock.patch("narrows.archive.plain_table._MOST_BYTES", 10):
             compress_table(open_csv(file, "x.csv"), path)
         described[path.name] = hash_of(path)
     file.unlink()

@@ -183,11 +183,12 @@ def test_odd_files_are_written_as_they_were(what, tmp_path):
 
 
 WRONG = {
-    "a row with fewer fields": (b"a,b\n1,2\n3\n4,5\n", r"Line 3 of table\.csv has 1 fields.*first line has 2"),
+    "a row with fewer fields": (b"a,b\n1,2\n3\n4,5\n", r"Line 3 of table\.csv has 1 field, .*first line has 2"),
     "a row with more fields": (b"a,b\n1,2\n3,4,5\n", "Line 3.*has 3 fields"),
-    "an empty line": (b"a,b\n1,2\n\n3,4\n", "Line 3.*has 1 fields"),
+    "an empty line": (b"a,b\n1,2\n\n3,4\n", "Line 3.*has 1 field,"),
     "names alone": (b"a,b\n", "no rows"),
     "nothing": (b"", "empty"),
+    "CR alone": (b"a,b\r1,2\r3,4\r", "CR alone"),
     "UTF-16": ("a,b\n1,2\n".encode("utf-16"), "UTF-16"),
 }
 

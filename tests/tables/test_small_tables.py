@@ -73,6 +73,7 @@ def test_wide_tables_of_few_rows_are_smaller_as_a_text_and_nothing_is_learned(tm
     names = [f"c{i}" for i in range(200)]
     rows = [[f"{rng.gauss(i, 1):.2f}" if i % 2 else rng.choice("abcd") for i in range(200)] for _ in range(40)]
     path.write_text("\n".join(map(",".join, [names, *rows])) + "\n")
+    monkeypatch.setattr("narrows.archive.plain_table.MOST_TEXT", 1 << 15)
     monkeypatch.setattr("narrows.archive.table_writer.learn_table", lambda *_: pytest.fail("columns are learned"))
     made = narrows.compress(path, tmp_path / "x.narrows")
     assert made.groups == 1

@@ -383,19 +383,22 @@ def test_train_uses_the_recipe_for_tables(narrows_call, tmp_path):
 
 
 def test_columns_are_left_out_and_typed_in_training(narrows_call, tmp_path):
-    given = table(40)
+    given = table(40).assign(row=range(40))
     given.to_csv(tmp_path / "t.csv", index=False)
     given.to_parquet(tmp_path / "t.parquet")
-    how, path = ("--columns", "id:skip,sold:category"), tmp_path / "m.safetensors"
+    how, path = ("--columns", "id:skip,row:skip,sold:category"), tmp_path / "m.safetensors"
     narrows_call("train", tmp_path / "t.csv", "-o", path, "--epochs", 1, "--set", "n_latent=2", *how)
     trained = narrows.load(path)
     assert [one.kind for one in trained.model_.schema.fields] == ["category", "decimal", "boolean", "date", "category"]
     assert not trained.model_.schema.texts
-    same = trained.transform(narrows.data.open(tmp_path / "t.csv", columns="id:skip,sold:category"))
+    same = trained.transform(narrows.data.open(tmp_path / "t.csv", columns="id:skip,row:skip,sold:category"))
     for columns in (None, "id:skip"):  # the model knows both
         source = narrows.data.open(tmp_path / "t.csv", columns=columns)
         np.testing.assert_array_equal(trained.transform(source), same)
-    assert "bits from others" in narrows_call("evaluate", tmp_path / "t.csv", "-m", path, "--columns", "id:skip")
+    said = narrows_call("evaluate", tmp_path / "t.csv", "-m", path, "--columns", "id:skip")
+    assert "40 records of 5 values" in said
+    assert "bits from others" in said
+    narrows_call("picture", tmp_path / "t.csv", "-m", path, "-o", tmp_path / "t.png", "--kind", "reconstructions")
     given.assign(key=given["id"]).to_csv(tmp_path / "more.csv", index=False)
     with pytest.raises(DataError, match=r"additional: 'key'.*--columns NAME:skip"):
         trained.transform(tmp_path / "more.csv")

@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from narrows.codec.columns.coder import Table, decode_rows, encode_rows, measure_rows
 from narrows.codec.columns.contract import Column, Ids, Numbers, Texts
-from narrows.codec.columns.fitting.fit import fit_plans
 from narrows.codec.columns.groups import Escapes, check_columns, columns_of, filled, matrix_of, numbers_of
 from narrows.codec.columns.packing import pack_signed_numbers, take_signed_numbers
 from narrows.codec.columns.plan import ColumnPlan, Layout
@@ -91,6 +90,8 @@ class ColumnsModel:
         n_rows : int, optional
             The number of rows of the table, if the columns have only some of them.
         """
+        from narrows.codec.columns.fitting.fit import fit_plans  # readers need no module of `fitting`
+
         models = limited(
             [TextModel.of(one.values, one.missing, n_rows) if isinstance(one, Texts) else None for one in columns]
         )

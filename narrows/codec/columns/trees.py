@@ -16,6 +16,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from narrows.codec import kernels
+
 __all__ = ["MOST_WEIGHT", "Leaves", "nodes_of"]
 
 MOST_WEIGHT = 40
@@ -73,7 +75,12 @@ class Leaves:
 def nodes_of(leaves: Leaves) -> NDArray[np.int64]:
     """Return the nodes (n - 1, 5): split, left, right, block and cell. A child below 0 is the leaf -1 - child."""
     n = len(leaves.weights)
-    total = [0, *np.cumsum(np.int64(1) << leaves.weights.astype(np.int64)).tolist()]
+    sums = np.concatenate([[0], np.cumsum(np.int64(1) << leaves.weights.astype(np.int64))])
+    if kernels.compiled is not None:
+        made, scratch = np.empty((n - 1, 5), np.int64), np.empty((n - 1, 4), np.int64)
+        kernels.compiled.columns_nodes(np.ascontiguousarray(leaves.starts), sums, made, scratch)
+        return made
+    total = sums.tolist()
     starts, nodes = leaves.starts.tolist(), list[tuple[int, int, int, int, int]]()
     waiting, n_blocks = [(0, n, 0, 1)] if n > 1 else [], 1
     for first, last, block, cell in waiting:

@@ -458,3 +458,61 @@ PyObject *columns_rows(PyObject *module, PyObject *args)
     release(&a);
     return Py_BuildValue("(nn)", n_coded, r.next_exception);
 }
+
+enum { LAST_CELLS = 4 };
+
+typedef struct {
+    int64_t first, last, block, cell;
+} Waiting;
+
+/* columns_nodes(starts, total, nodes, waiting): the nodes (n - 1, 5) of `trees.nodes_of` for n leaves; `total` has the
+   n + 1 sums of the weights before each leaf, and `waiting` room for four numbers of each node. */
+PyObject *columns_nodes(PyObject *module, PyObject *args)
+{
+    Arguments a = {.function = "columns_nodes", .args = args};
+    size n, n_total, n_nodes, n_waiting;
+    const int64_t *starts = array(&a, "starts", INT64S, READ, &n);
+    const int64_t *total = array(&a, "total", INT64S, READ, &n_total);
+    int64_t(*nodes)[5] = array(&a, "nodes", INT64S, WRITTEN, &n_nodes);
+    Waiting *waiting = array(&a, "waiting", INT64S, WRITTEN, &n_waiting);
+    (void)module;
+    if (!is_complete(&a))
+        return NULL;
+    if (n < 1 || n_total != n + 1 || n_nodes != 5 * (n - 1) || n_waiting != 4 * (n - 1))
+        return refuse(&a, "inconsistent sizes");
+    Py_BEGIN_ALLOW_THREADS
+    size n_known = n > 1;
+    int64_t n_blocks = 1;
+    if (n_known)
+        waiting[0] = (Waiting){0, n, 0, 1};
+    for (size i = 0; i < n_known; i++) {
+        Waiting one = waiting[i];
+        int64_t twice = total[one.first] + total[one.last], k = one.first + 1, end = one.last - 1;
+        while (k < end) { /* the first of them with at least half of the weight before it, or the last */
+            int64_t middle = k + (end - k) / 2;
+            if (total[middle] < (twice + 1) >> 1)
+                k = middle + 1;
+            else
+                end = middle;
+        }
+        if (k > one.first + 1 && twice - 2 * total[k - 1] <= 2 * total[k] - twice)
+            k--;
+        int64_t bounds[3] = {one.first, k, one.last}, children[2];
+        for (int side = 0; side < 2; side++) {
+            Waiting child = {bounds[side], bounds[side + 1], one.block, 2 * one.cell + side};
+            if (child.last - child.first == 1) {
+                children[side] = -1 - child.first;
+                continue;
+            }
+            if (one.cell >= LAST_CELLS)
+                child.block = n_blocks++, child.cell = 1;
+            children[side] = n_known;
+            waiting[n_known++] = child;
+        }
+        int64_t node[5] = {starts[k], children[0], children[1], one.block, one.cell};
+        memcpy(nodes[i], node, sizeof node);
+    }
+    Py_END_ALLOW_THREADS
+    release(&a);
+    Py_RETURN_NONE;
+}

@@ -183,6 +183,7 @@ static PyMethodDef methods[] = {
     {"neighbours", neighbours, METH_VARARGS, NULL},
     {"bisect", bisect, METH_VARARGS, NULL},
     {"text_records", text_records, METH_VARARGS, NULL},
+    {"columns_nodes", columns_nodes, METH_VARARGS, NULL},
     {"columns_rows", columns_rows, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

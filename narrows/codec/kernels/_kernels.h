@@ -67,4 +67,5 @@ PyObject *interpolate(PyObject *module, PyObject *args);
 PyObject *neighbours(PyObject *module, PyObject *args);
 PyObject *bisect(PyObject *module, PyObject *args);
 PyObject *text_records(PyObject *module, PyObject *args);
+PyObject *columns_nodes(PyObject *module, PyObject *args);
 PyObject *columns_rows(PyObject *module, PyObject *args);

@@ -235,6 +235,7 @@ def text_records(
     settings: tuple[int, int, int, bool, bool],
     /,
 ) -> int: ...
+def columns_nodes(starts: _Array, total: _Array, nodes: _Array, waiting: _Array, /) -> None: ...
 def columns_rows(
     columns: _Array,
     terms: _Array,

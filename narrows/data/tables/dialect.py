@@ -155,13 +155,15 @@ def sniff(
     DataError
         If the file is empty.
     CorruptFileError
-        If a quote of the first line is never closed.
+        If a quote of the first line is never closed, or lines end with CR alone.
     """
     head = bytes(data[:_HEAD])
     bom = BOM if head.startswith(BOM) else b""
     if not head[len(bom) :].strip(b"\r\n"):
         raise DataError(f"{source} is empty. A table needs a line of names, or rows.")
     first_line = head.split(b"\n", 1)[0]
+    if b"\r" in head.strip(b"\r\n") and b"\n" not in head:
+        raise CorruptFileError(f"The lines of {source} end with CR alone. Save it with LF or CR LF.")
     plain = Dialect(
         0, ord('"'), first_line.endswith(b"\r"), b"", b"", False, _checked(encoding) or _encoding(data, source), ()
     )

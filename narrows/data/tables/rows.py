@@ -100,8 +100,9 @@ def find_rows(data: Bytes, start: int, dialect: Dialect, source: str, most: int 
                 f"A quote that opens in line {line:,} of {source} is never closed. Correct that line."
             )
         text = bytes(data[stop : stop + 60]).split(b"\n", 1)[0].decode(dialect.encoding, "replace")
+        fields = f"{n_cells:,} field{'s' * (n_cells > 1)}"
         raise CorruptFileError(
-            f"Line {line:,} of {source} has {n_cells:,} fields, and the first line has {n_columns:,}: {text!r}. "
+            f"Line {line:,} of {source} has {fields}, and the first line has {n_columns:,}: {text!r}. "
             "All rows must have as many fields. Correct it, or say what is between fields (--delimiter)."
         )
     shape = (n, n_columns)

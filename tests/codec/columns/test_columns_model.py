@@ -12,10 +12,24 @@ from narrows.codec.columns.contract import Ids, Numbers, Texts
 from narrows.codec.columns.model import ColumnsModel
 from narrows.codec.columns.plan import Lookup
 from narrows.codec.columns.texts import TextModel
+from narrows.codec.columns.trees import Leaves, nodes_of
 from narrows.codec.fields.leb128 import NumberReader
 from narrows.errors import CorruptArchiveError, NarrowsError
 
 needs_kernels = pytest.mark.skipif(kernels.compiled is None, reason="needs the compiled kernels")
+
+
+@needs_kernels
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_trees_are_the_same_from_c_and_from_python(weights):
+    n = len(weights)
+    leaves = Leaves(np.arange(n) * 3 - 5, np.ones(n, np.int64), np.array(weights, np.uint8))
+    found = nodes_of(leaves)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "compiled", None)
+        np.testing.assert_array_equal(found, nodes_of(leaves))
+    assert found.shape == (n - 1, 5)
 
 
 def table(n, seed=0):
