@@ -54,7 +54,7 @@ class AutoencoderOutlier(OutlierMixin, RecordsEstimator):  # type: ignore[misc]
     ----------
     autoencoder : Autoencoder, optional
         An unfitted autoencoder. None: dense layers, with normal noise of up to two standard deviations on the input;
-        for texts the parts that `Autoencoder` chooses.
+        for texts of up to 256 bytes dense layers, for longer ones convolutions.
     contamination : "auto" or float
         The share of outliers among the training records, above 0 and at most 0.5. "auto": as many as the scores show,
         in comparison with records that are drawn from the distribution of most of them.
