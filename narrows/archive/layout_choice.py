@@ -97,7 +97,7 @@ def _hint(source: Source, codec: Codec) -> str:
     whole = (len(source), *source.shape)
     if whole != codec.shape and Tiling.of(whole, codec.shape, 0) is None:
         return ""
-    return " Records come along the first axis: one image or field alone is data[None]."
+    return f" Records come along the first axis: one image or field alone is data[None].{advice(source, codec.shape)}"
 
 
 def _overlap_of(before: Metadata, codec: Codec) -> int:

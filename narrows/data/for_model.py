@@ -110,6 +110,8 @@ convert="grey", resize=(28, 28))).'
     """
     if source.windows is not None and len(shape) == len(source.shape) and shape[0] != source.shape[0]:
         return f" Cut the series into windows of {shape[0]:,} steps, with --window {shape[0]} (window={shape[0]})."
+    if source.windows is None and source.kind in {"npy", "array"} and len(shape) > 1 and source.shape == shape[1:]:
+        return f" If this is one series, cut it into windows of {shape[0]:,} steps, with --window {shape[0]}."
     is_image = len(shape) == 2 or (len(shape) == 3 and shape[-1] in {1, 3})
     if source.kind != "images" or not is_image:
         return ""
