@@ -199,27 +199,31 @@ def beside_keras() -> dict[str, Any]:
 
 def draw_beats(results: dict[str, Any], restored: dict[str, Beats]) -> None:
     """Draw beats of four classes, restored by each network."""
-    from matplotlib.figure import Figure
+    from narrows.pictures import save
+    from narrows.pictures.style import ACCENT, INK, MUTED, new_figure, style
 
     _, test, classes = beats()
     names = list(restored)
     rows = [int(np.flatnonzero(classes == kind)[3]) for kind in (1, 2, 3, 4)]
-    figure = Figure(figsize=(10, 7.4), dpi=110, layout="constrained")
-    axes = figure.subplots(len(rows), len(names), sharex=True, sharey="row")
-    for line, row in enumerate(rows):
-        for column, name in enumerate(names):
-            one = axes[line, column]
-            one.plot(test[row], color="#888888", linewidth=2.2, label="original")
-            one.plot(restored[name][row], color="#c03028", linewidth=1.1, label="restored")
-            error = float(np.square(restored[name][row] - test[row]).mean())
-            one.text(0.98, 0.04, f"error {error:.3f}", transform=one.transAxes, ha="right", fontsize=8)
-            one.spines[["top", "right"]].set_visible(False)
-            if line == 0:
-                mean = results["errors"][str(DRAWN)][name]["mse"]
-                one.set_title(f"{name}: {mean:.4f} on all test beats", fontsize=10)
-    axes[0, 0].legend(fontsize=8, frameon=False)
-    figure.supxlabel("step", fontsize=9)
-    figure.savefig(PICTURES / "series-networks.png")
+    with style():
+        figure = new_figure(1640, 1240)
+        axes = figure.subplots(len(rows), len(names), sharex=True, sharey="row")
+        for line, row in enumerate(rows):
+            for column, name in enumerate(names):
+                one = axes[line, column]
+                one.plot(test[row], color=INK, alpha=0.35, linewidth=2.4, label="original")
+                one.plot(restored[name][row], color=ACCENT, linewidth=1.1, label="restored")
+                error = float(np.square(restored[name][row] - test[row]).mean())
+                one.set_title(f"error {error:.3f}", loc="right", color=MUTED, size=7, weight="normal")
+                if line == 0:
+                    mean = results["errors"][str(DRAWN)][name]["mse"]
+                    one.text(0, 1.28, name, transform=one.transAxes, color=INK, weight="bold", size=10)
+                    one.text(0, 1.12, f"{mean:.4f} on all test beats", transform=one.transAxes, color=MUTED, size=7)
+        axes[0, 0].legend(loc="lower center")
+        for one in axes[-1]:
+            one.set_xlabel("step")
+        figure.subplots_adjust(left=0.04, right=0.99, top=0.91, bottom=0.06, hspace=0.28, wspace=0.06)
+        save(figure, PICTURES / "series-networks.png", force=True)
 
 
 def draw_lengths(results: dict[str, Any]) -> None:
