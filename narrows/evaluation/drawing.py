@@ -54,6 +54,7 @@ __all__ = [
 
 _WIDE_TILE = (8, 16)  # rows and columns shown of many filters
 _DRAWABLE_CHANNELS = (1, 3, 4)
+_MOST_WINDOWS = 10  # of series of several channels, drawn one after the other
 _MOST_CURVES = 20  # filters shown as curves, if records are not images
 
 
@@ -216,13 +217,16 @@ def draw_grid(model: Autoencoder, records: NDArray[Any], **layout: Any) -> Figur
     records : ndarray of shape (n, *shape)
         The records.
     **layout
-        The parameters of `narrows.pictures.grid`.
+        The parameters of `narrows.pictures.grid`. Series of several channels are drawn one after the other instead.
 
     Returns
     -------
     Figure
     """
-    return pictures.grid(drawable(model, records_for(model, records, "draw_grid").values), **layout)
+    values = records_for(model, records, "draw_grid").values
+    if model.record_ == "series" and len(model.shape_) > 1:
+        return draw_series(None, {"generated": values[:_MOST_WINDOWS]})
+    return pictures.grid(drawable(model, values), **layout)
 
 
 def draw_map(model: Autoencoder, data: Data) -> Figure:

@@ -22,18 +22,18 @@ def is_drawn_over_time(source: Source, n: int) -> bool:
     return source.windows is not None or len(source.shape) > 1 or not bool(np.isfinite(source.values[:n]).all())
 
 
-def draw_series(source: Source, states: dict[str, NDArray[Any]]) -> Figure:
+def draw_series(source: Source | None, states: dict[str, NDArray[Any]]) -> Figure:
     """Return a picture of windows (n, steps) or (n, steps, channels) in several states, at their places in the series.
 
     Windows that are records of their own are drawn one after the other.
 
     Parameters
     ----------
-    source : Source
-        The records; those of ``states`` are its first ones.
+    source : Source, optional
+        The records; those of ``states`` are its first ones. None: they are records of their own.
     """
     n, length = next(iter(states.values())).shape[:2]
-    if source.windows is None:
+    if source is None or source.windows is None:
         starts, names, texts = np.arange(n) * (length + max(1, length // 16)), None, None
     else:
         starts, whole = source.windows.starts[:n], source.windows.series

@@ -106,7 +106,8 @@ def _draw_channel(axes: Axes, states: dict[str, Floats], starts: Sequence[int]) 
     """Draw the states of a channel, the first one wide and pale below the others."""
     colours = [INK, ACCENT, *CLASSES] if len(states) < 3 else [INK, CLASSES[7], ACCENT, *CLASSES]
     for i, (name, values) in enumerate(states.items()):
-        look: dict[str, Any] = {"linewidth": 0.9 if i else 1.8, "alpha": 1.0 if i else 0.4, "zorder": 2 + i}
+        is_below = i == 0 and len(states) > 1
+        look: dict[str, Any] = {"linewidth": 1.8 if is_below else 0.9, "alpha": 0.4 if is_below else 1, "zorder": 2 + i}
         axes.plot(values, color=colours[i % len(colours)], label=name, **look)
     for start in starts:
         axes.axvline(start, color=FAINT, linewidth=0.6, zorder=1)

@@ -5,8 +5,9 @@ import pytest
 
 import narrows
 from narrows import pictures
+from narrows.data.for_model import check_fits
 from narrows.errors import DataError, InvalidParameterError, ShapeMismatchError
-from narrows.evaluation.drawing import draw_denoising, draw_reconstructions
+from narrows.evaluation.drawing import draw_denoising, draw_grid, draw_reconstructions
 
 
 def curves_of(figure):
@@ -63,3 +64,24 @@ def test_windows_that_are_records_are_drawn_one_after_the_other(windows_of_two_c
     records = np.stack([x[:16], x[16:32]])
     panel = curves_of(draw_reconstructions(model, records))[0]
     np.testing.assert_array_equal(panel["original"], [*x[:16, 0], np.nan, *x[16:32, 0]])
+
+
+def test_generated_windows_of_several_channels_have_a_panel_for_each(windows_of_two_channels):
+    model, x = windows_of_two_channels
+    first, second = curves_of(draw_grid(model, np.stack([x[:16], x[16:32]])))
+    assert [len(first["generated"]), len(second["generated"])] == [33, 33]
+
+
+@pytest.mark.parametrize(
+    ("records", "advice"),
+    [((64, 2), "one series, cut it into windows of 16 steps"), ("64 of 1 channel", "has 2 values, of .* 1")],
+)
+def test_a_series_that_does_not_fit_the_model_gets_advice(records, advice, windows_of_two_channels, tmp_path):
+    model, _ = windows_of_two_channels
+    if isinstance(records, str):
+        source = narrows.data.open(np.zeros(64), window=16)
+    else:
+        np.save(tmp_path / "x.npy", np.zeros(records))
+        source = narrows.data.open(tmp_path / "x.npy")
+    with pytest.raises(ShapeMismatchError, match=advice):
+        check_fits(source, model.shape_)
