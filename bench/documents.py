@@ -296,6 +296,7 @@ def all_numbers() -> dict[str, str]:
     sys.path.insert(0, str(HERE))
     from label_tables import label_numbers
     from outlier_tables import outlier_numbers
+    from series_tables import series_numbers
     from single_numbers import single_numbers
     from training_tables import training_tables
 
@@ -334,7 +335,7 @@ def all_numbers() -> dict[str, str]:
     search = searched(json.loads((HERE / "search.json").read_text()))
     single |= {f"mnist:{name}:frechet": f"{row['frechet']:.2f}" for name, row in generation.items()}
     single |= {f"fashion:{name}:frechet": f"{row['frechet']:.2f}" for name, row in fashion.items()}
-    single |= single_numbers() | training_tables() | label_numbers() | outlier_numbers()
+    single |= single_numbers() | training_tables() | label_numbers() | outlier_numbers() | series_numbers()
     return {**numbers(recipes), **costs(classics), **shown(gallery), **stacked(sda), **single, **tables, **search}
 
 

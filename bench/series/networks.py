@@ -1,11 +1,12 @@
 """Compare networks for series: errors at the same code size, exactness of archives, and time against length.
 
     python bench/series/networks.py                the heartbeats of ECG5000, and series of growing length
-    python bench/series/networks.py --only keras   a step beside that of Keras, if it is installed
+    python bench/series/networks.py --only keras   a step beside that of Keras, one thread each
 
 Writes bench/series-networks.json and the pictures of docs/series.md. ECG5000 is taken from $NARROWS_DATA/ecg5000, or
 from ../shared/data beside the project. Models learn from the 500 training beats, of which a tenth chooses the best
-weights, and are measured on the 4,500 test beats.
+weights, and are measured on the 4,500 test beats. Keras is taken from the environment that bench/training/run.py makes,
+if it is not installed beside narrows.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ PICTURES = HERE.parent.parent / "docs" / "pictures"
 SIZES = (8, 4, 16)
 DRAWN = 8  # numbers of the codes in the picture
 LENGTHS = (64, 128, 256, 512, 1024, 2048)
-BATCH, STEPS_TIMED = 16, 9
+BATCH, STEPS_TIMED, ROUNDS = 16, 9, 5
 
 Beats = NDArray[np.float32]
 
@@ -175,59 +176,82 @@ def keras_step(length: int, width: int) -> Any:
 
 
 def beside_keras() -> dict[str, Any]:
-    """Return the CPU milliseconds of a step of the same layers here and in Keras, one after the other."""
+    """Return the CPU milliseconds of a step of the same layers here and in Keras, in turns: medians of the rounds."""
+    sys.path += map(str, (HERE.parent / "training" / ".venv").glob("lib/python*/site-packages"))
     import keras
+    import tensorflow
 
+    tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+    tensorflow.config.threading.set_inter_op_parallelism_threads(1)
     found: dict[str, Any] = {"keras": keras.__version__, "backend": keras.backend.backend()}
     for length in (140, 560):
-        network = Recurrent(width=64, patch=1, code_input="repeated")
-        ours, theirs = step_of(network, length), keras_step(length, 64)
-        found[str(length)] = {
-            "narrows": milliseconds(ours),
-            "narrows, patch 4": milliseconds(step_of(Recurrent(width=64), length)),
-            "keras": milliseconds(theirs),
+        steps = {
+            "narrows": step_of(Recurrent(width=64, patch=1, code_input="repeated"), length),
+            "narrows, patch 4": step_of(Recurrent(width=64), length),
+            "keras": keras_step(length, 64),
         }
+        rounds = [{name: milliseconds(step) for name, step in steps.items()} for _ in range(ROUNDS)]
+        found[str(length)] = {name: statistics.median(one[name] for one in rounds) for name in steps}
+        found[str(length)]["ratios"] = sorted(one["keras"] / one["narrows"] for one in rounds)
         print(length, found[str(length)], flush=True)
     return found
 
 
 def draw_beats(results: dict[str, Any], restored: dict[str, Beats]) -> None:
     """Draw beats of four classes, restored by each network."""
-    from matplotlib.figure import Figure
+    from narrows.pictures import save
+    from narrows.pictures.style import ACCENT, INK, MUTED, new_figure, style
 
     _, test, classes = beats()
     names = list(restored)
     rows = [int(np.flatnonzero(classes == kind)[3]) for kind in (1, 2, 3, 4)]
-    figure = Figure(figsize=(10, 7.4), dpi=110, layout="constrained")
-    axes = figure.subplots(len(rows), len(names), sharex=True, sharey="row")
-    for line, row in enumerate(rows):
-        for column, name in enumerate(names):
-            one = axes[line, column]
-            one.plot(test[row], color="#888888", linewidth=2.2, label="original")
-            one.plot(restored[name][row], color="#c03028", linewidth=1.1, label="restored")
-            error = float(np.square(restored[name][row] - test[row]).mean())
-            one.text(0.98, 0.04, f"error {error:.3f}", transform=one.transAxes, ha="right", fontsize=8)
-            one.spines[["top", "right"]].set_visible(False)
-            if line == 0:
-                mean = results["errors"][str(DRAWN)][name]["mse"]
-                one.set_title(f"{name}: {mean:.4f} on all test beats", fontsize=10)
-    axes[0, 0].legend(fontsize=8, frameon=False)
-    figure.supxlabel("step", fontsize=9)
-    figure.savefig(PICTURES / "series-networks.png")
+    with style():
+        figure = new_figure(1640, 1240)
+        axes = figure.subplots(len(rows), len(names), sharex=True, sharey="row")
+        for line, row in enumerate(rows):
+            for column, name in enumerate(names):
+                one = axes[line, column]
+                one.plot(test[row], color=INK, alpha=0.35, linewidth=2.4, label="original")
+                one.plot(restored[name][row], color=ACCENT, linewidth=1.1, label="restored")
+                error = float(np.square(restored[name][row] - test[row]).mean())
+                one.set_title(f"error {error:.3f}", loc="right", color=MUTED, size=7, weight="normal")
+                if line == 0:
+                    mean = results["errors"][str(DRAWN)][name]["mse"]
+                    one.text(0, 1.28, name, transform=one.transAxes, color=INK, weight="bold", size=10)
+                    one.text(0, 1.12, f"{mean:.4f} on all test beats", transform=one.transAxes, color=MUTED, size=7)
+        axes[0, 0].legend(loc="lower center")
+        for one in axes[-1]:
+            one.set_xlabel("step")
+        figure.subplots_adjust(left=0.04, right=0.99, top=0.91, bottom=0.06, hspace=0.28, wspace=0.06)
+        save(figure, PICTURES / "series-networks.png", force=True)
 
 
 def draw_lengths(results: dict[str, Any]) -> None:
-    """Draw the time of a step against the length of the series."""
-    from matplotlib.figure import Figure
+    """Draw the time of a step against the length of the series, beside lines of times in proportion to it."""
+    from narrows.pictures import save
+    from narrows.pictures.style import CLASSES, FAINT, MUTED, new_figure, style
 
-    figure = Figure(figsize=(5.6, 3.6), dpi=110, layout="constrained")
-    one = figure.subplots()
-    for name, times in results["lengths"].items():
-        one.loglog(LENGTHS, [times[str(length)] for length in LENGTHS], marker="o", markersize=4, label=name)
-    one.set(xlabel="steps of a series", ylabel=f"CPU ms for a training step of {BATCH} series")
-    one.legend(fontsize=8, frameon=False)
-    one.spines[["top", "right"]].set_visible(False)
-    figure.savefig(PICTURES / "series-length.png")
+    with style():
+        figure = new_figure(1240, 760)
+        one = figure.subplots()
+        for k in range(-6, 8):
+            one.loglog(LENGTHS, [2.0**k * length / 16 for length in LENGTHS], color=FAINT, linewidth=0.8)
+        highest, lowest = 0.0, float("inf")
+        for i, (name, of_name) in enumerate(results["lengths"].items()):
+            times = [of_name[str(length)] for length in LENGTHS]
+            one.loglog(LENGTHS, times, marker="o", markersize=4, color=CLASSES[i])
+            one.annotate(name, (LENGTHS[-1], times[-1]), (8, 0), "data", "offset points", va="center", color=CLASSES[i])
+            highest, lowest = max(highest, *times), min(lowest, *times)
+        one.set_xticks(LENGTHS, [f"{length:,}" for length in LENGTHS])
+        ticks = [tick for tick in (2, 5, 10, 20, 50, 100, 200, 500) if lowest / 1.5 < tick < highest * 1.5]
+        one.set_yticks(ticks, [str(tick) for tick in ticks])
+        one.minorticks_off()
+        one.set_ylim(lowest / 1.5, highest * 1.5)
+        one.set_xlim(LENGTHS[0] / 1.15, LENGTHS[-1] * 1.9)
+        one.set_xlabel("steps of a series; grey lines: time in proportion to the steps", color=MUTED)
+        one.set_title(f"CPU time of a training step of {BATCH} series, ms", loc="left")
+        figure.tight_layout()
+        save(figure, PICTURES / "series-length.png", force=True)
 
 
 def write(results: dict[str, Any]) -> None:

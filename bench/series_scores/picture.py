@@ -30,8 +30,9 @@ def main() -> None:
     series = nab()
     with style():
         figure = new_figure(1440, 900)
-        axes = figure.subplots(2 * len(SHOWN), 1, height_ratios=[3, 1.4] * len(SHOWN))
-        for (name, title), (above, below) in zip(SHOWN.items(), axes.reshape(-1, 2), strict=True):
+        grid = figure.add_gridspec(3 * len(SHOWN) - 1, 1, height_ratios=[3, 1.4, 1.1, 3, 1.4], hspace=0.12)
+        axes = [figure.add_subplot(grid[row]) for row in (0, 1, 3, 4)]
+        for (name, title), above, below in zip(SHOWN.items(), axes[::2], axes[1::2], strict=True):
             values, label = series[name]
             found = score_series(values)
             edges = np.diff(np.concatenate([[0], label, [0]]))
@@ -47,7 +48,7 @@ def main() -> None:
                 axis.set_xlim(0, len(values))
             above.set_xticks([])
         axes[-1].set_xlabel("step; yellow: labelled as unusual by people; dotted: the threshold")
-        figure.tight_layout()
+        figure.subplots_adjust(left=0.07, right=0.98, top=0.94, bottom=0.1)
         save(figure, PICTURE, force=True)
 
 

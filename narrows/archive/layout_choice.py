@@ -92,12 +92,12 @@ def layout_for(source: Source, codec: Codec, overlap: int | None, before: Metada
 
 def _hint(source: Source, codec: Codec) -> str:
     """Return what to do with images of another form, and with one record or image without the axis that counts them."""
-    if source.kind == "images":
+    if source.kind == "images" or source.windows is not None:
         return advice(source, codec.shape, codec.dtype, may_be_larger=True)
     whole = (len(source), *source.shape)
     if whole != codec.shape and Tiling.of(whole, codec.shape, 0) is None:
         return ""
-    return " Records come along the first axis: one image or field alone is data[None]."
+    return f" Records come along the first axis: one image or field alone is data[None].{advice(source, codec.shape)}"
 
 
 def _overlap_of(before: Metadata, codec: Codec) -> int:

@@ -79,8 +79,8 @@ class Summary:
         residuals), residuals predicted from ``neighbours`` or by the model's ``network``, texts as ``bytes``, or with
         a model of bytes as ``texts in groups`` or ``texts alone``, ``zstd``, or ``plain`` bytes. Empty without a bound.
     is_same_text : bool or None
-        Whether a CSV file that was compressed losslessly is restored byte for byte; otherwise as the same values in
-        another text. None for other data.
+        Whether a CSV or WAV file that was compressed losslessly is restored byte for byte; otherwise as the same values
+        in another text, or without other parts. None for other data.
     ways : tuple of Way
         The ways to store the records that were measured on some of them, the one that was chosen first. Empty if a
         bound or a quality was given.

@@ -243,8 +243,8 @@ def _without(summary: Summary, source: Source) -> str:
 
 
 def text_rows(summary: Summary) -> list[tuple[str, str, str, str]]:
-    """Return a row on the text of a CSV file that was compressed losslessly, if it was one."""
+    """Return a row on a CSV or WAV file that was compressed losslessly, if it was one."""
     if summary.is_same_text is None:
         return []
-    how = "restored byte for byte" if summary.is_same_text else "restored as the same values, not the same text"
-    return [("CSV file", "", "", how)]
+    how = "restored byte for byte" if summary.is_same_text else "restored as the same values, not the same bytes"
+    return [("file", "", "", how)]

@@ -110,7 +110,7 @@ def picture(
         _check_options(ctx, kind)
     source = None
     if data is not None and kind not in _WITHOUT_DATA:
-        source = open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading)
+        source = loaded.records_of(open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading))
         from narrows.data.for_model import check_fits
 
         source = loaded.records_of(source) if loaded.record_ == "columns" else source

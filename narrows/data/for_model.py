@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from narrows.data.frames import is_frame
 from narrows.data.series.sources import source_of_array
 from narrows.data.source import Source
 from narrows.data.text.sources import with_length
+from narrows.io.text import count
 from narrows.records import check_shape
 
 __all__ = ["advice", "as_needed", "check_fits", "whole_as_windows"]
@@ -108,8 +110,14 @@ def advice(
     ' Open the images as the model needs them, with --convert grey --resize 28x28 (in Python: narrows.data.open(..., \
 convert="grey", resize=(28, 28))).'
     """
-    if source.windows is not None and len(shape) == len(source.shape) and shape[0] != source.shape[0]:
+    if source.windows is not None and shape[1:] != source.shape[1:]:
+        wanted, given = math.prod(shape[1:]), source.windows.series.n_channels
+        how = " Choose columns (--values)." if source.kind == "csv" else ""
+        return f" Each step of the model's records has {count(wanted, 'value')}, of {source.name} {given}.{how}"
+    if source.windows is not None and shape[0] != source.shape[0]:
         return f" Cut the series into windows of {shape[0]:,} steps, with --window {shape[0]} (window={shape[0]})."
+    if source.windows is None and source.kind in {"npy", "array"} and len(shape) > 1 and source.shape == shape[1:]:
+        return f" If this is one series, cut it into windows of {shape[0]:,} steps, with --window {shape[0]}."
     is_image = len(shape) == 2 or (len(shape) == 3 and shape[-1] in {1, 3})
     if source.kind != "images" or not is_image:
         return ""

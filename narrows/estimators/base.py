@@ -44,10 +44,10 @@ Data = ArrayLike | str | Path | Source
 """Records (n, *shape) as an array, a path, a name, or an open source."""
 
 TRAIN_ON_FINITE = (
-    "Training needs finite values. Remove the records with other values, or replace these values, "
-    "for example with numpy.where(numpy.isfinite(x), x, 0). If NaN stands for missing values, set fill_value=nan "
-    "(--fill-value nan): then they do not count. The trained model can compress data with NaNs and "
-    "infinities if max_error or lossless is set."
+    "Training needs finite values. If NaN stands for missing values, set fill_value=nan (--fill-value nan): then they "
+    "do not count. Otherwise remove the records with such values, or replace these, for example with "
+    "numpy.where(numpy.isfinite(x), x, 0). The trained model can compress data with NaNs and infinities if max_error "
+    "or lossless is set."
 )
 
 

@@ -28,6 +28,7 @@ from narrows.errors import InvalidParameterError
 from narrows.estimators.checks import check_model, records_for
 from narrows.evaluation.denoising import psnr_db_of_records
 from narrows.evaluation.map_drawing import draw_record_map
+from narrows.evaluation.series_drawing import draw_series, is_drawn_over_time
 from narrows.evaluation.table_drawing import draw_masked_rows, draw_restored_rows
 from narrows.records import ImageLayout
 from narrows.uses import map_records
@@ -53,6 +54,7 @@ __all__ = [
 
 _WIDE_TILE = (8, 16)  # rows and columns shown of many filters
 _DRAWABLE_CHANNELS = (1, 3, 4)
+_MOST_WINDOWS = 10  # of series of several channels, drawn one after the other
 _MOST_CURVES = 20  # filters shown as curves, if records are not images
 
 
@@ -77,9 +79,13 @@ def draw_reconstructions(model: Autoencoder, data: Data, *, n: int = 10) -> Figu
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    some = records_for(model, data, "draw_reconstructions").limit(n).alone
+    source = records_for(model, data, "draw_reconstructions")
+    some = source.limit(n).alone
     if model.record_ == "columns":
         return draw_restored_rows(model, some.values)
+    if model.record_ == "series" and is_drawn_over_time(source, n):
+        first = source.values[:n]
+        return draw_series(source, {"original": first, "restored": model.reconstruct(first, dtype=float)})
     restored = model.reconstruct(some, dtype=model.dtype_)
     return pictures.reconstructions(drawable(model, some.values), drawable(model, restored), n=n)
 
@@ -109,9 +115,14 @@ def draw_denoising(model: Autoencoder, data: Data, *, n: int = 10, random_state:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    some = records_for(model, data, "draw_denoising").limit(n).alone
+    source = records_for(model, data, "draw_denoising")
+    some = source.limit(n).alone
     if model.record_ == "columns":
         return draw_masked_rows(model, some.values, random_state)
+    if model.record_ == "series" and is_drawn_over_time(source, n):
+        first = source.values[:n]
+        noisy = model.corrupt(first, random_state=random_state)
+        return draw_series(source, {"original": first, "noisy": noisy, "restored": model.reconstruct(noisy)})
     noisy = model.corrupt(some, random_state=random_state)
     restored = model.reconstruct(noisy, some.named_labels, dtype=model.dtype_)
     shown = {"original": some.values, "noisy": noisy, "restored": restored}
@@ -206,13 +217,16 @@ def draw_grid(model: Autoencoder, records: NDArray[Any], **layout: Any) -> Figur
     records : ndarray of shape (n, *shape)
         The records.
     **layout
-        The parameters of `narrows.pictures.grid`.
+        The parameters of `narrows.pictures.grid`. Series of several channels are drawn one after the other instead.
 
     Returns
     -------
     Figure
     """
-    return pictures.grid(drawable(model, records_for(model, records, "draw_grid").values), **layout)
+    values = records_for(model, records, "draw_grid").values
+    if model.record_ == "series" and len(model.shape_) > 1:
+        return draw_series(None, {"generated": values[:_MOST_WINDOWS]})
+    return pictures.grid(drawable(model, values), **layout)
 
 
 def draw_map(model: Autoencoder, data: Data) -> Figure:

@@ -5,6 +5,7 @@
 `rows`                the same for any number of labelled rows: original, noisy, restored, …
 `filters`             the weights of a layer, tiled; `tile_raster` gives the bare array
 `grid`                any number of records, tiled or as small curves
+`series`              series in several states over time, a panel for each channel
 `maps`                two-dimensional codes side by side, coloured by label
 `curves`              loss and learning rate over the epochs, of one run or several
 `spreads`             means with their spread over a few named steps, in panels
@@ -23,6 +24,7 @@ from narrows.pictures.maps import maps
 from narrows.pictures.reconstructions import reconstructions
 from narrows.pictures.rows import rows
 from narrows.pictures.saving import save
+from narrows.pictures.series import series
 from narrows.pictures.spreads import spreads
 from narrows.pictures.tiling import tile_raster
 
@@ -35,6 +37,7 @@ __all__ = [
     "reconstructions",
     "rows",
     "save",
+    "series",
     "spreads",
     "tile_raster",
 ]

@@ -67,3 +67,13 @@ def test_what_no_wav_file_can_hold_is_refused(tmp_path):
         narrows.data.write(tmp_path / "x.wav", np.zeros((5, 2), np.int64))
     narrows.data.write(tmp_path / "x.wav", np.zeros((5, 2), np.int16))
     assert soundfile.info(tmp_path / "x.wav").frames == 5
+
+
+def test_whether_the_same_bytes_come_back_is_known(tmp_path):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, np.arange(50) / 100, 8000, subtype="PCM_16")
+    assert narrows.compress(path, tmp_path / "x.narrows").is_same_text
+    data = bytearray(path.read_bytes())
+    data[4:8] = (len(data) + 4).to_bytes(4, "little")
+    path.write_bytes(bytes(data) + b"LIST\x04\0\0\0abcd")
+    assert narrows.compress(path, tmp_path / "x.narrows", force=True).is_same_text is False

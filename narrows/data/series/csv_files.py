@@ -14,6 +14,7 @@ from narrows.data.csv_reader import MISSING, CsvTable, join_rows, quoted, read_c
 from narrows.data.series.decimals import decimals_of
 from narrows.data.series.number_texts import number_texts, style_of
 from narrows.data.series.times import Times
+from narrows.data.series.wav_files import is_same_wav
 from narrows.data.series.whole import WholeSeries
 from narrows.errors import CorruptFileError, DataError
 
@@ -237,13 +238,15 @@ def _check_origin(origin: dict[str, Any], n_channels: int) -> None:
 
 
 def is_same_text(series: WholeSeries, path: Path | None = None) -> bool | None:
-    """Return whether the CSV file that is written for a series is that which it was read from, byte for byte.
+    """Return whether the CSV or WAV file that is written for a series is that which it was read from, byte for byte.
 
-    None if it was not read from a CSV file, or that is no longer there.
+    None if it was not read from such a file, or that is no longer there.
     """
     path = series.path if path is None else path
-    if path is None or not path.is_file() or series.origin.get("kind") != "csv":
+    if path is None or not path.is_file() or series.origin.get("kind") not in {"csv", "wav"}:
         return None
+    if series.origin["kind"] == "wav":
+        return is_same_wav(series, path)
     rendered = csv_pieces(
         iter([series.values]),
         origin=series.origin,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from narrows.data.series.whole import WholeSeries
 from narrows.errors import CorruptFileError, DataError, MissingPackageError
 
-__all__ = ["check_wav", "series_in_wav", "write_wav"]
+__all__ = ["check_wav", "is_same_wav", "series_in_wav", "write_wav"]
 
 _FORMATS = {"PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32, "FLOAT": 32, "DOUBLE": 64}
 _READ_AS = {"PCM_U8": "int16", "PCM_16": "int16", "PCM_24": "int32", "PCM_32": "int32", "FLOAT": "float32"}
@@ -59,7 +60,7 @@ def series_in_wav(path: Path, source: str) -> WholeSeries:
     elif encoding == "PCM_24":
         samples = samples >> 8
     origin = {"kind": "wav", "rate": rate, "encoding": encoding, **({} if is_plain else {"plain": False})}
-    return WholeSeries(samples, (len(samples),), origin=origin)
+    return WholeSeries(samples, (len(samples),), origin=origin, path=path)
 
 
 def _check_whole(path: Path, source: str) -> bool:
@@ -107,6 +108,13 @@ def check_wav(shape: tuple[int, ...], dtype: np.dtype[Any], origin: dict[str, An
     if shape[0] * channels * _FORMATS[encoding] // 8 > _LARGEST:
         raise DataError(f"A WAV file holds at most {_LARGEST:,} bytes of samples. Write them to a .npy file.")
     return str(encoding)
+
+
+def is_same_wav(series: WholeSeries, path: Path) -> bool:
+    """Return whether the WAV file that is written for a series is that which it was read from, byte for byte."""
+    written = io.BytesIO()
+    write_wav(written, [series.values], series.values.shape, series.values.dtype, series.origin)
+    return path.stat().st_size == written.tell() and path.read_bytes() == written.getvalue()
 
 
 def write_wav(
