@@ -60,6 +60,10 @@ def fields() -> dict[str, Array]:
     waves = 4 * spectrum((241, 480), 5, 1) * np.cos(latitude) + 0.3 * spectrum((241, 480), 3.2, 2)
     noise = np.random.default_rng(6).standard_normal((256, 256))
     steps = np.random.default_rng(9).standard_normal(200_000)
+    noise_of_all = np.random.default_rng(11).standard_normal((500, 700))
+    y, x = np.mgrid[:500, :700] / 100
+    front = np.where(x + 0.3 * np.sin(2 * y) < 3, 1 + 0.2 * np.sin(3 * x) * np.cos(2 * y), 4 + 0.1 * np.cos(5 * x - y))
+    trend = 2 * y + x + 2 * np.sin(2.5 * x)
     return found | {
         "jets, 241 × 480": (jets + waves).astype(np.float32),
         "turbulent, 2-D": spectrum((256, 512), 8 / 3 + 1, 4),
@@ -68,6 +72,9 @@ def fields() -> dict[str, Array]:
         "smooth, 3-D": spectrum((48, 96, 96), 7, 8),
         "smooth, 4-D": spectrum((12, 12, 40, 40), 6, 10),
         "random walk, 1-D": np.cumsum(steps).astype(np.float32),
+        "inertial range, 3-D": spectrum((64, 96, 80), 5 / 3 + 2, 12),
+        "shock front, 2-D": (front + 0.001 * noise_of_all).astype(np.float32),
+        "noise and trend, 2-D": (trend + 0.05 * noise_of_all).astype(np.float32),
     }
 
 

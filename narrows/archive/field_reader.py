@@ -112,8 +112,9 @@ class FieldArchive(NamelessArchive):
             more = done + 1
             while more < len(chosen) and chosen[more] // side == row:
                 more += 1
-            values = self._rows(row)
-            yield values[[item - row * side for item in chosen[done:more]]]
+            values, first, n = self._rows(row), chosen[done] - row * side, more - done
+            is_run = isinstance(chosen, range) and chosen.step == 1  # a view, since a row may be large
+            yield values[first : first + n] if is_run else values[[item - row * side for item in chosen[done:more]]]
             done = more
 
     def close(self) -> None:

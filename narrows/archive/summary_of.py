@@ -68,6 +68,9 @@ def summary_of(
     missed = tally.fill_warnings(plan.fill_value, plan.encoder.fill_value, is_bounded=is_bounded)
     if not is_bounded or plan.weight is not None:
         missed = (*missed, *tally.warnings(asked, plan.more_db, plan.trained_for), *size_warnings(written, asked_bytes))
+    elif plan.trained_for is not None:  # a bound that is as good as the code of a model that misses its quality
+        found = tally.warnings(None, plan.more_db, plan.trained_for)
+        missed = (*missed, *(one for one in found if one.kind == "psnr"))
     warnings = {str(one): one.to_json() for one in (*source.warnings, *warned, *missed)}  # each of them once
     made = Summary(
         path=os.fspath(path),

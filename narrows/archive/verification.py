@@ -131,7 +131,7 @@ def examine(source: ByteFile, model: Any, threads: int | None = None) -> Found:
     problems += [*problems_of_series(source, header, scanned), *problems_of_labels(source, scanned)]
     lost = gaps(chunks, problems, declared)
     problems += missing(lost, problems, source.size)
-    _check_end(source, header, _model_offsets(scanned, header), chunks, problems)
+    _check_end(source, header, scanned, chunks, problems)
     report = Report(
         path=source.path,
         n_bytes=source.stored_bytes if source.is_packed else source.size + n_ignored,
@@ -359,13 +359,19 @@ def _declared(source: ByteFile, scanned: list[Scanned]) -> int | None:
 
 
 def _check_end(
-    source: ByteFile, header: Header, models: list[int], chunks: list[Placed], problems: list[Problem]
+    source: ByteFile, header: Header, scanned: list[Scanned], chunks: list[Placed], problems: list[Problem]
 ) -> None:
     """Add a problem if the index at the end is damaged, or does not match the blocks."""
+    labels = {(at, one.first, one.n_records) for at, one, _ in scanned if one.type == BlockType.LABELS}
     try:
         index = read_trailer(source, header)
         named = set(zip(index.offsets.tolist(), index.stops.tolist(), strict=True))
-        if index.models != models or not named.issuperset((offset, block.stop) for offset, block in chunks):
+        of_labels = index.entries[index.entries["type"] == BlockType.LABELS]
+        if (
+            index.models != _model_offsets(scanned, header)
+            or not named.issuperset((offset, block.stop) for offset, block in chunks)
+            or not labels.issuperset(of_labels[["offset", "first", "n_records"]].tolist())
+        ):
             raise CorruptArchiveError("its index does not match its blocks")
     except CorruptArchiveError as error:
         if (foreign := bytes_after_end(source, header)) is not None:

@@ -12,7 +12,15 @@ import narrows
 from narrows import errors
 from narrows.archive import embed, open_archive, recover, verify
 from narrows.archive.labels import pack_labels, parse_labels
-from narrows.archive.layout import BlockType, Coding
+from narrows.archive.layout import (
+    BLOCK_BYTES,
+    BLOCK_MAGIC,
+    CRC_BYTES,
+    TRAILER_BYTES,
+    BlockType,
+    Coding,
+    pack_crc,
+)
 from narrows.data import Source
 from narrows.uses import SearchIndex
 
@@ -128,6 +136,24 @@ def test_damaged_labels_are_reported_and_records_stay(archive, labelled, ladder_
     recover(archive, tmp_path / "b.narrows", model=ladder_model)
     kept = labelled.labels.tolist()
     assert labels_of(tmp_path / "b.narrows", ladder_model) == kept[:20] + [None] * 20 + kept[40:]
+
+
+def test_an_index_that_gives_labels_to_other_records_is_a_defect(archive, ladder_model):
+    data = archive.read_bytes()
+    with open_archive(archive, model=ladder_model) as opened:
+        entry = next(one for one in opened._index.entries if one["type"] == BlockType.LABELS and one["first"])
+    forged = entry.copy()
+    forged["n_records"] = 10
+    start = data.rindex(entry.tobytes())
+    index = data.rindex(BLOCK_MAGIC, 0, start)
+    data = bytearray(data.replace(entry.tobytes(), forged.tobytes()))
+    stop = len(data) - TRAILER_BYTES
+    data[stop - CRC_BYTES : stop] = pack_crc(bytes(data[index + BLOCK_BYTES : stop - CRC_BYTES]))
+    archive.write_bytes(data)
+    with pytest.raises(errors.CorruptArchiveError, match="labels are not at their offset"):
+        labels_of(archive, ladder_model)
+    (problem,) = verify(archive, model=ladder_model).problems
+    assert problem.what == "its index does not match its blocks; the index can be rebuilt from the blocks"
 
 
 def test_a_rebuilt_index_has_the_labels(archive, labelled, ladder_model):

@@ -53,7 +53,7 @@ def test_every_stencil_and_fineness(largest, fineness, monkeypatch):
     from narrows.codec.fields.plan import Plan
 
     array = np.round(field(2, 5, 9, 8, seed=largest))
-    monkeypatch.setattr(interpolated, "best_plan", lambda *_: Plan(fineness, fineness, largest))
+    monkeypatch.setattr(interpolated, "promising_plans", lambda *_: [Plan(fineness, fineness, largest)])
     coded = encode_interpolated(array, ErrorBound(array.dtype, 2.0))
     found = decoder.Interpolation(coded.data, array.dtype, 2.0, array.shape).values
     assert found.tobytes() == coded.restored.tobytes()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from narrows.codec.fields.interpolation import Interpolation, Targets, Weights
 from narrows.codec.fields.passes import Pass, four_axes, orders_of, passes_of
-from narrows.codec.fields.plan import FINENESS, best_plan, encode_passes, step_of
+from narrows.codec.fields.plan import FINENESS, encode_passes, promising_plans, step_of
 from narrows.codec.fields.weights import pack_weights, unpack_weights
 from narrows.codec.residual.coded import CodedResidual, Kind
 from narrows.codec.residual.error_bound import ErrorBound
@@ -67,8 +67,11 @@ def _encode(records: NDArray[Any], within: ErrorBound, margin: int) -> CodedResi
     values = records.reshape(len(records), -1)
     units, skipped = grid.targets(values)
     targets = Targets(units, skipped)
-    plan = best_plan(shape, targets, grid)
-    made = encode_passes(shape, targets, grid, plan, most=records.nbytes)
+    found = [
+        (encode_passes(shape, targets, grid, plan, most=records.nbytes), plan)
+        for plan in promising_plans(shape, targets, grid)
+    ]
+    made, plan = min(found, key=lambda one: one[0].n_bytes())
     if made.bits is None:
         return None
     restored = grid.values(made.values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,15 +16,17 @@ from narrows.codec.fields.passes import orders_of, passes_of
 from narrows.codec.fields.weights import pack_weights
 from narrows.codec.residual.error_bound import ErrorBound
 
-__all__ = ["FINENESS", "Made", "Plan", "best_plan", "encode_passes", "step_of"]
+__all__ = ["FINENESS", "Made", "Plan", "encode_passes", "promising_plans", "step_of"]
 
 FINENESS = ((16,), (16, 13, 10, 8), (16, 10, 6, 4))
 """Steps of levels 1, 2, … in sixteenths of that of level 1; the last for all further levels."""
 
 _TRIAL_VALUES, _TRIAL_LEVELS = 1 << 15, 3
 _TRIAL_SAMPLE = 1 << 11
+_SPARSE_BITS = 0.07  # a value
+_MANY, _MORE_VALUES = 1 << 19, 1 << 17  # values that are encoded only once, and the part that chooses their plan
 _FEW = 1 << 10  # values for which trials take longer than they are worth
-_LARGEST = 3
+_LARGEST, _FIXED = 3, 1
 _ENOUGH = 512  # values from which rounding errors are measured
 
 
@@ -98,21 +101,41 @@ def encode_passes(
     return Made(weights, take_bytes(run.state, run.buffer), run.values)
 
 
-def best_plan(shape: tuple[int, int, int, int], targets: Targets, grid: ErrorBound) -> Plan:
-    """Return the plan that takes the fewest bytes on a part of the records."""
-    if targets.values.size <= _FEW:
-        return Plan(0, 0, 2)
-    part, sides = _part(shape, targets)
-    levels = 64 if math.prod(sides) == math.prod(shape) else _TRIAL_LEVELS
+def promising_plans(shape: tuple[int, int, int, int], targets: Targets, grid: ErrorBound) -> list[Plan]:
+    """Return the plan that takes the fewest bytes on a part of the records.
 
-    scale = targets.values.size / part.values.size
+    Where values take few bits, most of these are in coarse levels, of which the part says little, and fitted weights
+    may cost more than they save: then fixed weights are tried as well, on all records or on a larger part.
+    """
+    if targets.values.size <= _FEW:
+        return [Plan(0, 0, 2)]
+    n, (part, sides) = targets.values.size, _part(shape, targets, _TRIAL_VALUES)
+    is_whole = math.prod(sides) == math.prod(shape)
+    plans = [Plan(order, 0, 2) for order in _promising_orders(sides, part, grid)]
+    plan, n_bytes = _best_plan(plans, _trial(part, sides, grid, n, 64 if is_whole else _TRIAL_LEVELS), grid)
+    if n_bytes > _SPARSE_BITS / 8 * n:
+        return [plan]
+    found = [plan, *(Plan(plan.order, number, _FIXED) for number in range(len(FINENESS)))]
+    if n <= _MANY:
+        return found
+    part, sides = _part(shape, targets, _MORE_VALUES)
+    return [min(found, key=_trial(part, sides, grid, n, 64))]
+
+
+def _trial(
+    part: Targets, sides: tuple[int, int, int, int], grid: ErrorBound, n: int, levels: int
+) -> Callable[[Plan], float]:
+    """Return a function of a plan: the bytes that n values take, by those of a part of them."""
 
     def size(plan: Plan) -> float:
         made = encode_passes(sides, part, grid, plan, most=1 << 20, levels=levels, n_sample=_TRIAL_SAMPLE)
-        return made.n_bytes(scale)
+        return made.n_bytes(n / part.values.size)
 
-    orders = _promising_orders(sides, part, grid)
-    plans = [Plan(order, 0, 2) for order in orders]
+    return size
+
+
+def _best_plan(plans: list[Plan], size: Callable[[Plan], float], grid: ErrorBound) -> tuple[Plan, float]:
+    """Return the plan with the smallest size, and the size, of some plans and those with one or two changes."""
     if len(plans) > 1:
         plans.sort(key=size)
     best, fewest = plans[0], size(plans[0])
@@ -123,16 +146,16 @@ def best_plan(shape: tuple[int, int, int, int], targets: Targets, grid: ErrorBou
         candidate = replace(best, **change)
         if (n_bytes := size(candidate)) < fewest:
             best, fewest = candidate, n_bytes
-    return best
+    return best, fewest
 
 
-def _part(shape: tuple[int, int, int, int], targets: Targets) -> tuple[Targets, tuple[int, int, int, int]]:
-    """Return the middle of a record, or some records, with at most about 2^15 values, and its shape."""
+def _part(shape: tuple[int, int, int, int], targets: Targets, most: int) -> tuple[Targets, tuple[int, int, int, int]]:
+    """Return the middle of a record, or some records, with about this many values, and its shape."""
     sides = list(shape)
-    while math.prod(sides) > _TRIAL_VALUES:
+    while math.prod(sides) > most:
         longest = sides.index(max(sides))
         sides[longest] = -(-sides[longest] // 2)
-    n = max(1, _TRIAL_VALUES // math.prod(sides))
+    n = max(1, most // math.prod(sides))
     records = np.unique(np.linspace(0, len(targets.values) - 1, min(n, len(targets.values))).astype(int))
     cut = tuple(slice((long - side) // 2, (long - side) // 2 + side) for long, side in zip(shape, sides, strict=True))
     found = [
