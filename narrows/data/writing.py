@@ -15,7 +15,7 @@ from narrows.data.formats import Csv, Format, Npy, RecordStream, Text
 from narrows.data.numpy_files import write_npy
 from narrows.data.series.rows import SeriesRows
 from narrows.data.text.rows import TextRows
-from narrows.errors import InvalidParameterError
+from narrows.errors import DataError, InvalidParameterError
 from narrows.io.files import as_path, naming_output
 from narrows.io.pipes import check_standard_output, is_pipe, to_standard_output
 
@@ -83,7 +83,7 @@ def write(
                 f"The 'files' can be set only if the output is a folder of images. Got the output {os.fspath(path)!r}."
             )
         _check_names(files)
-    kind.check_records(records.shape, records.dtype)
+    _check_records(kind, path, records.shape, records.dtype, text)
     made = RecordStream([records], records.shape, records.dtype, lambda: files, series, text)
     if is_pipe(path):
         _pipe(made)
@@ -143,7 +143,7 @@ def stream(
         width = max(6, len(str(shape[0] - 1)))
         return [name or f"{i:0{width}d}.png" for i, name in enumerate(given)] if any(given) else None
 
-    kind.check_records(shape, dtype)
+    _check_records(kind, path, shape, dtype, text)
     made = RecordStream(pieces, shape, dtype, names, series, text)
     if is_pipe(path):
         _pipe(made)
@@ -178,6 +178,21 @@ def check_target(path: str | os.PathLike[str], *, force: bool = False) -> type[F
                 return kind
     targets = [kind.target for kind in Format.registry.values() if kind.target is not None]
     raise InvalidParameterError(f"The output must be {', '.join(targets[:-1])} or {targets[-1]}. Got {text!r}.")
+
+
+def _check_records(
+    kind: type[Format],
+    path: str | os.PathLike[str],
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    text: TextRows | None,
+) -> None:
+    """Refuse records that a format cannot hold."""
+    if text is not None and kind.keeps_names:
+        raise DataError(
+            f"Texts cannot be written to a folder of images. Got the output {os.fspath(path)!r}. Name a .txt file."
+        )
+    kind.check_records(shape, dtype)
 
 
 def _pipe(records: RecordStream) -> None:

@@ -45,9 +45,11 @@ _SMALLEST_STRIDED_IMAGE = 16
 _CODEC_CHANNELS = {"rounded": (8, 4), "vector-quantised": (16, 2)}
 # A convolutional network has no further stage at this height or width.
 _LAST_GRID = 16
-# Text: the share of bytes that are replaced in training, the length of the vectors of bytes, the latent dimension, and
-# up to how many scores of a record dense layers restore it better in the same time than recurrent ones.
-_SUBSTITUTION, _EMBEDDING, _TEXT_LATENT, _MOST_DENSE_SCORES = 0.05, 24, 32, 2048
+# Text: the share of bytes that are replaced in training, with a rate and with a plain code, which has room for texts
+# that are unlike all others; the length of the vectors of bytes, the latent dimension, and up to how many scores of a
+# record dense layers restore it better in the same time than recurrent ones.
+_SUBSTITUTION, _FREE_SUBSTITUTION = 0.05, 0.1
+_EMBEDDING, _TEXT_LATENT, _MOST_DENSE_SCORES = 24, 32, 2048
 # Rows of a table: the units of hidden layers.
 _TABLE_WIDTHS = (256, 256)
 # By which a stage of a temporal network divides the steps of long series.
@@ -75,7 +77,9 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Statistics)
     if isinstance(schema, Vector):  # all parts are chosen for a vector with the same number of values
         schema = Vector((math.prod(schema.shape),), schema.dtype)
     n_latent = check(owner, "n_latent", params["n_latent"], optional(Integer(1)))
-    likelihood = _likelihood(schema) if _is_auto(params["likelihood"]) else as_part(Likelihood, params["likelihood"])
+    bottleneck = as_part(Bottleneck, params["bottleneck"])
+    is_auto = _is_auto(params["likelihood"])
+    likelihood = _likelihood(schema, bottleneck) if is_auto else as_part(Likelihood, params["likelihood"])
     _check_text(likelihood, schema)
     if isinstance(schema, Columns):
         likelihood = _of_columns(likelihood, schema)
@@ -84,7 +88,6 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Statistics)
         if _is_auto(params["preprocessing"])
         else check(owner, "preprocessing", params["preprocessing"], SequenceOf(OneOf(Preprocessing)))
     )
-    bottleneck = as_part(Bottleneck, params["bottleneck"])
     corruption = None if params["corruption"] is None else as_part(Corruption, params["corruption"])
     if corruption is not None and corruption.for_images and not isinstance(schema, Image):
         raise InvalidParameterError(
@@ -130,9 +133,9 @@ def choose_parts(params: Mapping[str, Any], schema: Schema, columns: Statistics)
     return suited(parts, params["real_values"], schema, columns)
 
 
-def _likelihood(schema: Schema) -> Likelihood:
+def _likelihood(schema: Schema, bottleneck: Bottleneck) -> Likelihood:
     if isinstance(schema, Text):
-        return Categorical(substitution=_SUBSTITUTION)
+        return Categorical(substitution=_FREE_SUBSTITUTION if bottleneck.name == "plain" else _SUBSTITUTION)
     if isinstance(schema, Columns):
         return OfColumns()
     return Normal(scale="learned")

@@ -15,7 +15,7 @@ __all__ = ["SampleOfTexts", "learned_from", "sample_of", "split_in_runs", "tried
 
 _RUN = 64  # texts that follow each other, which are in a sample together, since archives have groups of so many
 _STEP, _N_SIZES = 4, 4
-_VERSION = 3  # of models
+_VERSION = 4  # of models
 _SMALLEST = 1 << 12
 _HELD_OUT, _MOST_HELD_OUT = 10, 1 << 18  # one run of so many, and the bytes of these
 _FEW = 2 * _HELD_OUT  # texts, of which none is held out

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from narrows import pictures
@@ -23,6 +24,8 @@ from narrows.archive import open_archive
 from narrows.archive.compress import compress
 from narrows.archive.quality import coarser_qualities
 from narrows.archive.summary import Summary
+from narrows.data.text.pieces import Pieces
+from narrows.data.text.sources import source_of_pieces
 from narrows.data.text.texts import decoded
 from narrows.errors import InvalidParameterError
 from narrows.estimators.checks import check_model, records_for
@@ -37,6 +40,7 @@ from narrows.uses.projections import project
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder, Data
 
 __all__ = [
@@ -253,7 +257,7 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    source = records_for(model, data, "draw_map")
+    source = _whole_texts(records_for(model, data, "draw_map"))
     if model.record_ == "columns":
         return draw_record_map(map_records(model, source))
     n_latent, pca = model.n_latent_, model.pca_
@@ -268,14 +272,24 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
         title = f"autoencoder, its {n_latent} numbers projected by PCA"
     shown = {title: codes}
     if source.text is not None:
-        if len(codes) != len(source.text.texts):
-            raise InvalidParameterError(
-                f"A map of text needs texts of at most {source.shape[0]:,} bytes, the length of the model's records."
-            )
         return pictures.maps(shown, texts=[decoded(text) for text in source.text.texts])
     if pca is not None:
         shown[f"PCA, the first 2 of {len(pca.components)} components"] = pca.encode(source.values)[:, :2]
     return pictures.maps(shown, source.labels, source.label_names)
+
+
+def _whole_texts(source: Source) -> Source:
+    """Return a source without the texts that are more than one record, which have no place on a map."""
+    if source.text is None or not source.text.n_cut:
+        return source
+    pieces = source.text
+    whole = np.flatnonzero(pieces.texts.lengths <= pieces.length)
+    if not len(whole):
+        raise InvalidParameterError(
+            f"A map of text needs texts of at most {pieces.length:,} bytes, the length of the model's records. "
+            "All are longer."
+        )
+    return source_of_pieces(Pieces(pieces.texts.take(whole), pieces.length), source.name, source.kind)
 
 
 def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:

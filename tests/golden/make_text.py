@@ -35,6 +35,8 @@ ARCHIVES = {
     "model-2-alone-exact": ([*SHORT[:9], "", "zoë\0"], {"chunk_records": 1}, "bytes"),
     "model-3-groups-exact": ([*SHORT[:9], "", "zoë: k=\0", "k=n1"], {}, "bytes"),
     "model-3-alone-exact": ([*SHORT[:9], "", "zoë: k=\0", "k=n1"], {"chunk_records": 1}, "bytes"),
+    "model-4-groups-exact": ([*SHORT[:9], "", "zoë: k=\0", "k=n1"], {}, "bytes"),
+    "model-4-alone-exact": ([*SHORT[:9], "", "zoë: k=\0", "k=n1"], {"chunk_records": 1}, "bytes"),
 }
 
 

@@ -2175,7 +2175,7 @@ def model_of(header: Header, parts: dict[int, Part], golden: bytes | None) -> Mo
     network = None
     if NETWORK_PART in parts:
         settings, tensors, _ = parts[NETWORK_PART]
-        if settings.get("model") in {"bytes", "bytes-2", "bytes-3"}:
+        if settings.get("model") in {"bytes", "bytes-2", "bytes-3", "bytes-4"}:
             network = sibling("bytes_decoder").Model(settings, tensors)
             return Model(header.shape, header.dtype, header.n_symbols, None, [], np.ones(()), np.ones(()), network)
         network = Network(settings, {f"causal.{name}": t for name, t in tensors.items()}, header.shape, header.dtype)

@@ -68,6 +68,12 @@ class State:
         self.n = min(250, self.n + 1)
 
 
+def first_state(last: int) -> State:
+    """The state of a map for the last bits at the beginning."""
+    digits = bin(last)[3:]
+    return State((10 * digits.count("1") + 4) * 4194303 // (10 * len(digits) + 8) if last > 1 else 1 << 21)
+
+
 class RangeDecoder:
     def __init__(self, data: bytes) -> None:
         self.rest = iter(data)
@@ -258,9 +264,7 @@ class Decoder:
     def map_of(self, i: int, cell: Cell) -> State:
         key = sum(cell.n >= bound for bound in (8, 20, 250)), cell.last
         if key not in self.maps[i]:
-            digits = bin(cell.last)[3:]
-            p = (10 * digits.count("1") + 4) * 4194303 // (10 * len(digits) + 8) if cell.last > 1 else 1 << 21
-            self.maps[i][key] = State(p)
+            self.maps[i][key] = first_state(cell.last)
         return self.maps[i][key]
 
     def byte(self) -> int:
@@ -393,6 +397,25 @@ class Decoder:
         self.v = defaultdict(self.first_v, v)
         self.w = [defaultdict(self.first_w, one) for one in w]
 
+    def take_mean(self, several: list[tuple]) -> None:
+        """Take the last of several copies of what is learnt, with the mean of all, rounded down."""
+        maps, hits, w, v, end, n_bytes = several[-1]
+        for i, one in enumerate(maps):
+            for key, state in one.items():
+                state.p = sum(copy[0][i].get(key, first_state(key[1])).p for copy in several) // len(several)
+        for key, state in hits.items():
+            state.p = sum(copy[1].get(key, State(3774872)).p for copy in several) // len(several)
+        mean_w = [
+            {key: mean_row([copy[2][i].get(key, self.first_w()) for copy in several]) for key in one}
+            for i, one in enumerate(w)
+        ]
+        mean_v = {key: mean_row([copy[3].get(key, self.first_v()) for copy in several]) for key in v}
+        self.take((maps, hits, mean_w, mean_v, end, n_bytes))
+
+
+def mean_row(rows: list[list[int]]) -> list[int]:
+    return [sum(column) // len(rows) for column in zip(*rows, strict=True)]
+
 
 def symbols() -> dict[int, int]:
     """The symbol of each byte."""
@@ -437,7 +460,8 @@ class Model:
             raise ValueError("the sample of a model is too large")
         self.is_first = settings["model"] == "bytes"
         self.block = 32 if self.is_first else min(64, 1 + n // 32)
-        self.is_larger = settings["model"] == "bytes-3"
+        self.is_larger = settings["model"] in {"bytes-3", "bytes-4"}
+        self.is_mean = settings["model"] == "bytes-4"
         self.bits, self.groups = bits, Decoder(bits, bytes(coded.tolist()), is_larger=self.is_larger)
         self.sample = self.groups.session(self.groups.coder, n, n_bytes, keeps=True)
         if sum(map(len, self.sample)) != n_bytes:
@@ -451,16 +475,21 @@ class Model:
             self._alone = state = Decoder(self.bits, b"", is_larger=self.is_larger)
             self.groups.take(self.after_sample)
             state.take(self.groups.learnt())
+            copies = []
             for block in range(0, len(self.sample), self.block):
                 some = self.sample[block : block + self.block]
                 if block % (2 * self.block if self.is_first else 1 << 24):
                     state.learns = True
                     for text in some:
                         state.session(Known(text), 1, len(text))
+                    if self.is_mean and 2 * block >= len(self.sample):
+                        copies.append(state.learnt())
                 state.learns = state.predicts = False
                 for text in some:
                     state.session(Known(text), 1, len(text), keeps=True)
                 state.predicts = True
+            if copies:
+                state.take_mean(copies)
         return self._alone
 
     def records(self, data: bytes, shape: tuple[int, ...], group: int) -> np.ndarray:

@@ -270,6 +270,7 @@ def test_the_verbs_take_it(folder):
     assert "with the model of bytes, in groups" in call("info", "new.narrows").stdout
     assert "200 texts" in call("info", "m.safetensors").stdout
     assert "found in" in call("info", "new.narrows").stdout
+    assert "Name a .txt file" in call("restore", "new.narrows", "-o", "again", code=1).stderr
     assert "is intact" in call("verify", "new.narrows").stdout
     call("embed", "new.narrows")
     Path("m.safetensors").unlink()

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from narrows.cli import main
+from narrows.errors import InvalidParameterError
 from narrows.evaluation.drawing import draw_map
 
 
@@ -121,3 +122,10 @@ def test_a_picture_of_text_is_a_map_with_the_words(saved, model, names):
     written = {text.get_text() for text in draw_map(model, names).axes[0].texts}
     assert written
     assert written <= set(names)
+
+
+def test_a_map_leaves_out_texts_that_are_longer_than_a_record(model, names):
+    longer = [*names[:9], "longer than a record " * 9]
+    assert {text.get_text() for text in draw_map(model, longer).axes[0].texts} <= set(names)
+    with pytest.raises(InvalidParameterError, match="All are longer"):
+        draw_map(model, longer[9:] * 2)

@@ -4,7 +4,7 @@ Reading the sample learns tables, maps and weights, which is the state that grou
 that are coded alone do not have records like themselves just before them. Their state is learnt again: the records of
 the sample are inserted into empty tables in about 32 blocks, of at most 64 records. Before any but the first is
 inserted, each of its records is predicted alone, and maps, hits and weights learn from this; the changes of the tables
-are reverted. ::
+are reverted. The mean of what is learnt after each block of the second half is used, since it depends on the last. ::
 
     sample ─ decode, keeps ─► state of groups ─ learnt ─► blocks: predict alone, revert; insert ─► state of records
 
@@ -21,7 +21,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.codec.text.mixer import FIRST, LARGER, Size
+from narrows.codec.text.mixer import FIRST, LARGER, Size, numbers_of, set_numbers
 from narrows.codec.text.model import Mode
 from narrows.codec.text.records import Records, State, code_records, joined, split
 from narrows.codec.text.states import States
@@ -33,7 +33,7 @@ __all__ = ["MOST_SAMPLE", "FrozenBytes"]
 MOST_SAMPLE = 1 << 24
 """The largest number of bytes of a sample, with a line end for each record."""
 
-_NAMES = {"bytes": 1, "bytes-2": 2, "bytes-3": 3}  # of versions
+_NAMES = {"bytes": 1, "bytes-2": 2, "bytes-3": 3, "bytes-4": 4}  # of versions
 _FIRST_BLOCK, _MOST_BLOCK, _N_BLOCKS = 32, 64, 32
 _LEAST_BITS, _ENOUGH_BITS = 10, 22
 _NO_BYTES: NDArray[np.uint8] = np.empty(0, np.uint8)
@@ -53,7 +53,7 @@ class FrozenBytes:
         The number of buckets is 2^bits.
     version : int
         1: the state of records alone is learnt from every second block of 32 records, as the first models did it; 2:
-        from all blocks; 3: also with more contexts and sets of weights.
+        from all blocks; 3: also with more contexts and sets of weights; 4: the state of records alone is a mean.
     """
 
     coded: bytes
@@ -211,14 +211,19 @@ class FrozenBytes:
         state = State(Tables.empty(self.bits), learnt, history, 1, _size(self.version))
         is_first = self.version == 1
         size = _FIRST_BLOCK if is_first else min(1 + len(sample) // _N_BLOCKS, _MOST_BLOCK)
+        sums, n_summed = np.int64(0) * numbers_of(learnt), 0
         for first in range(0, len(sample), size):
             data, ends = joined(block := sample[first : first + size])
             if first // size % 2 if is_first else first:
                 each = Records(data, ends, 1, _NO_BYTES, np.zeros(len(block), np.int64))
                 code_records(state, each, Mode.ENCODE, learns=True, keeps=False, resets=False)
+                if self.version > 3 and 2 * first >= len(sample):
+                    sums, n_summed = sums + numbers_of(learnt), n_summed + 1
             together = Records(data, ends, len(block), _NO_BYTES, np.zeros(1, np.int64))
             code_records(state, together, Mode.INSERT, learns=False, keeps=True, resets=False)
             state.at += len(data) + len(block)
+        if n_summed:
+            set_numbers(learnt, sums // n_summed)
         return state
 
 

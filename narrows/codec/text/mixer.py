@@ -34,7 +34,19 @@ from narrows.codec.text.line import Line, class_of
 from narrows.codec.text.matches import Match
 from narrows.codec.text.tables import MOST_CELL_COUNT, MOST_STRETCHED, N_MATCHES, SQUASH, STRETCH
 
-__all__ = ["FIRST", "LARGER", "N_LEARNT", "OF_COUNT", "OF_END", "Bit", "Size", "new_learnt", "updated_state"]
+__all__ = [
+    "FIRST",
+    "LARGER",
+    "N_LEARNT",
+    "OF_COUNT",
+    "OF_END",
+    "Bit",
+    "Size",
+    "new_learnt",
+    "numbers_of",
+    "set_numbers",
+    "updated_state",
+]
 
 
 class Size(NamedTuple):
@@ -75,6 +87,20 @@ def new_learnt(size: Size) -> NDArray[np.int32]:
     learnt[_OF_WEIGHTS:_OF_LAST] = 7864
     learnt[_OF_LAST:] = (1 << 16) // size.n_sets
     return learnt
+
+
+def numbers_of(learnt: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return what is averaged of what is learnt: the probabilities of maps and hits, in 22 bits, and all weights."""
+    numbers = learnt[_OF_MAPS:].astype(np.int64)
+    numbers[: _OF_WEIGHTS - _OF_MAPS] = learnt.view(np.uint32)[_OF_MAPS:_OF_WEIGHTS] >> 10
+    return numbers
+
+
+def set_numbers(learnt: NDArray[np.int32], numbers: NDArray[np.int64]) -> None:
+    """Set what `numbers_of` returns."""
+    states, n_states = learnt.view(np.uint32)[_OF_MAPS:_OF_WEIGHTS], _OF_WEIGHTS - _OF_MAPS
+    states[:] = numbers[:n_states].astype(np.uint32) << 10 | states & 1023
+    learnt[_OF_WEIGHTS:] = numbers[n_states:]
 
 
 def updated_state(state: int, bit: int) -> int:
