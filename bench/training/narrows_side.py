@@ -4,13 +4,14 @@
     python bench/training/narrows_side.py WORKLOAD FOLDER --tuned --threads T
 
 Prints JSON. ``--tuned`` types the command of the workload and measures its model on the test images. Its seconds are
-those of training; those of the whole command, from its start to its end, stand beside them.
+those of training; those of the whole command, from its start to its end, and its CPU seconds stand beside them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -46,14 +47,15 @@ def tuned(workload: Workload) -> dict[str, Any]:
         command = ["train", *workload.tuned, "-o", f"{folder}/model.safetensors", "-q"]
         began = time.perf_counter()
         subprocess.run([sys.executable, "-m", "narrows", *command], check=True)
-        whole = time.perf_counter() - began
+        whole, used = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
         model = narrows.load(f"{folder}/model.safetensors")
     metrics = narrows.evaluate(model, "mnist:test", corrupted=workload.measure == "ce, noisy")
     return {
         "command": " ".join(["narrows", "train", *workload.tuned, "-o", "model.safetensors"]),
         "epochs": len(model.history_),
-        "training_seconds": sum(row["seconds"] for row in model.history_),
-        "command_seconds": whole,
+        "training_seconds": round(sum(row["seconds"] for row in model.history_), 2),
+        "command_seconds": round(whole, 2),
+        "command_cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
         "measured": metrics[KEYS[workload.measure]],
     }
 
