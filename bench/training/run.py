@@ -108,14 +108,14 @@ def time_of(name: str, workload: Workload, folder: Path, threads: int, epochs: i
 def compared(workload: Workload, row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of the times to quality with how much sooner the tuned command is, once both sides are there.
 
-    Other processes on the machine change seconds, and CPU seconds little. Of the command all CPU seconds count, with
-    imports and artefacts; of the original those of its training steps.
+    Other processes on the machine change seconds, and CPU seconds little. Of the command they count from reading the
+    data to the end of the training; of the original those of its training steps.
     """
     if "original" in row and "tuned" in row:
         (seconds, quality, cpu), tuned = row["original"]["curve"][-1], row["tuned"]
         row |= {
             "sooner": round(seconds / tuned["training_seconds"], 2),
-            "sooner_in_cpu": round(cpu / tuned["command_cpu_seconds"], 2),
+            "sooner_in_cpu": round(cpu / tuned["cpu_seconds"], 2),
             "reaches": workload.reaches(tuned["measured"], quality),
         }
     return {**row, "must": workload.sooner}

@@ -46,9 +46,9 @@ class Workload:
 WORKLOADS = {
     one.recipe: one
     for one in (
-        Workload("deep-tied", 20, 30, "sse", ("mnist",), 10),
-        Workload("dense", 256, 50, "ce", ("mnist",), 10),
-        Workload("simple", 256, 50, "ce", ("mnist",), 10),
+        Workload("deep-tied", 20, 30, "sse", ("mnist", "--epochs", "1"), 10),
+        Workload("dense", 256, 50, "ce", ("mnist", "--epochs", "2", "--batch-size", "256"), 10),
+        Workload("simple", 256, 50, "ce", ("mnist", "--epochs", "1", "--batch-size", "512"), 10),
         Workload(
             "conv-denoising",
             128,
@@ -62,7 +62,10 @@ WORKLOADS = {
             100,
             10,
             "elbo",
-            ("mnist", "--recipe", "cvae", "--epochs", "2", "--set", "network__channels=16,32,64"),
+            (
+                *("mnist", "--recipe", "cvae", "--epochs", "3", "--set", "network__channels=16,32"),
+                *("--set", "training__schedule=cosine", "--set", "training__optimiser__learning_rate=0.003"),
+            ),
             3,
         ),
     )
