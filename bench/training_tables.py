@@ -19,6 +19,7 @@ def training_tables() -> dict[str, str]:
         "training:speeds": _speeds(results["speeds"]),
         "training:times": _times(results["times"]),
         "training:quick": _quick(quick["ratios"]),
+        "training:sooner": f"{results['times']['deep-tied']['sooner_in_cpu']:.0f}",
     }
 
 
