@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # Tests start many processes: what Python has compiled once is kept for them, also where that is switched off.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-reader demo test test-quick test-slow lint bench bench-quick bench-codec clean
+.PHONY: install install-reader demo test test-quick test-slow test-cloud lint bench bench-quick bench-codec clean
 
 install: $(STAMP)
 
@@ -37,6 +37,12 @@ test-quick: install
 # The many cases of which `make test` tries a few that cover them, and numbers that are measured on full settings.
 test-slow: install
 	$(BIN)/python -m pytest -m slow
+
+# Archives by two workers of Ray, and data on a local server of S3: packages that nothing else needs. Not by the
+# constraints, since aiobotocore excludes the version of python-dateutil that they name.
+test-cloud: install
+	$(BIN)/python -m pip install --quiet --editable '.[train,test,test-cloud]'
+	$(BIN)/python -m pytest -m 'slow or not slow' tests/archive/test_ray.py tests/test_remote.py
 
 lint: install
 	$(BIN)/ruff check .

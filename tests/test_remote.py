@@ -68,7 +68,7 @@ def test_data_models_and_archives_are_written_and_read_in_memory(place, model, d
 
 
 def test_data_models_and_archives_are_written_and_read_at_a_server_of_s3(model, digits, monkeypatch):
-    server = pytest.importorskip("moto.server", reason="moto[server] and s3fs are not installed")
+    server = pytest.importorskip("moto.server", reason="moto and s3fs are not installed: make test-cloud")
     s3fs = pytest.importorskip("s3fs")
     started = server.ThreadedMotoServer(port=0)
     started.start()

@@ -6,16 +6,18 @@ import math
 from itertools import pairwise
 from typing import ClassVar
 
+import torch
 from torch import Generator, Tensor, nn
 
 from narrows.errors import InvalidParameterError, NotDecodableError, NotFreezableError
 from narrows.networks.activations import ACTIVATIONS, activation
 from narrows.networks.conditions import join
 from narrows.networks.contract import Decoder, Encoder, Network, Sizes, Switches
+from narrows.networks.convolutions import Convolution, is_training
 from narrows.networks.grids import ImageDecoder, Size, convolution, grids_of, map_shape, transposed_convolution
 from narrows.networks.images import Reshape, to_channels_first
 from narrows.networks.initialisation import INITIALISATIONS, initialise, undrawn
-from narrows.networks.pooling import NEED_SWITCHES, MaxPool, Unpool, repeating
+from narrows.networks.pooling import NEED_SWITCHES, MaxPool, Unpool, doubles, repeating
 from narrows.parts.options import Choice, Integer, SequenceOf, option, optional
 from narrows.records import ImageLayout
 
@@ -107,6 +109,35 @@ class Convolutional(Network, name="convolutional"):
         return grids_of(shape, len(self.channels) + (self.code_channels is not None), self.stride)
 
 
+class _Pooled(nn.Sequential):
+    """A convolution, its activation, and max-pooling: (n, in, H, W) → (n, out, ⌈H / stride⌉, ⌈W / stride⌉)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer, act, pool = self
+        assert isinstance(layer, Convolution)
+        if type(act) is nn.ReLU and is_training(layer.weight):
+            # relu keeps the order of values, so it may follow the pooling, which leaves fewer of them. Values and
+            # gradients stay the same.
+            return torch.relu_(layer.pooled(x, pool))
+        pooled: Tensor = pool(act(layer(x)))
+        return pooled
+
+
+class _Strided(nn.Sequential):
+    """A strided convolution and its activation: (n, in, H, W) → (n, out, ⌈H / stride⌉, ⌈W / stride⌉)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer, act = self
+        return _activated(act, layer(x))
+
+
+def _activated(act: nn.Module, y: Tensor) -> Tensor:
+    """Return act(y) of the output y of a layer, which needs it no more; in training relu takes its memory."""
+    is_free = y.requires_grad and not y._is_view()
+    activated: Tensor = torch.relu_(y) if type(act) is nn.ReLU and is_free else act(y)
+    return activated
+
+
 class _ConvolutionalEncoder(Encoder):
     """x (n, *shape) → h (n, *h_shape)."""
 
@@ -116,14 +147,15 @@ class _ConvolutionalEncoder(Encoder):
         self.code_activation = activation(part.code_activation)
         is_map = part.code_channels is not None
         widths = [layout.channels + sizes.n_condition, *part.channels, *(sizes.h_shape[:1] if is_map else ())]
+        pooled = nn.Sequential if part.unpooling == "switches" else _Pooled
         stages = []
         for position, (n_in, n_out) in enumerate(pairwise(widths), start=1):
             last_of_map = is_map and position == len(widths) - 1
             act = self.code_activation if last_of_map else activation(part.activation)
             if part.resampling == "pool":
-                stages.append(nn.Sequential(convolution(n_in, n_out, part.kernel), act, MaxPool(part.stride)))
+                stages.append(pooled(convolution(n_in, n_out, part.kernel), act, MaxPool(part.stride)))
             else:
-                stages.append(nn.Sequential(convolution(n_in, n_out, part.kernel, stride=part.stride), act))
+                stages.append(_Strided(convolution(n_in, n_out, part.kernel, stride=part.stride), act))
         self.stages = nn.Sequential(*stages)
         self.gives_switches = part.unpooling == "switches"
         n_flat = widths[-1] * math.prod(grids[-1])
@@ -197,8 +229,17 @@ class _ConvolutionalDecoder(ImageDecoder):
         if self.needs_switches and not switches:
             raise NotDecodableError(NEED_SWITCHES)
         y, outwards = join(z, condition), iter(reversed(switches))
-        for stage in self._stages():
-            y = stage(y, next(outwards)) if isinstance(stage, Unpool) else stage(y)
+        is_repeated = False  # by the next convolution
+        stages = self._stages()
+        for stage, later in zip(stages, [*stages[1:], None], strict=True):
+            if isinstance(stage, Unpool):
+                y = stage(y, next(outwards))
+            elif isinstance(stage, Convolution) and is_repeated:
+                y, is_repeated = stage.of_repeated(y), False
+            elif isinstance(later, Convolution) and doubles(stage, y) and later.can_be_of_repeated(y):
+                is_repeated = True
+            else:
+                y = _activated(stage, y)
         return y
 
     def as_sequence(self) -> list[nn.Module]:

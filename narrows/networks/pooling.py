@@ -18,7 +18,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["NEED_SWITCHES", "MaxPool", "Repeat", "Unpool", "repeating"]
+__all__ = ["NEED_SWITCHES", "MaxPool", "Repeat", "Unpool", "doubles", "repeating"]
 
 Size = tuple[int, int]
 
@@ -109,3 +109,10 @@ def repeating(stride: int, size: Size) -> nn.Module:
     and the third to row 5, the last of the second window.
     """
     return nn.Upsample(size=size, mode="nearest") if stride == 2 else Repeat(stride, size)
+
+
+def doubles(module: nn.Module | None, y: Tensor) -> bool:
+    """Return whether a module repeats each value of y (n, channels, h, w) in a whole window of 2×2."""
+    if not (isinstance(module, nn.Upsample) and module.mode == "nearest" and y.ndim == 4):
+        return False
+    return module.size == (2 * y.shape[2], 2 * y.shape[3])

@@ -7,10 +7,14 @@ and nothing is sent.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from narrows.errors import NarrowsError
 
 __all__ = ["Processes", "processes"]
 
@@ -63,7 +67,8 @@ class Processes:
         if self.n == 1:
             return tensor
         sent = tensor.detach().clone().to(self._device or tensor.device)
-        torch.distributed.broadcast(sent, 0)
+        with _naming_lost_processes():
+            torch.distributed.broadcast(sent, 0)
         return sent.to(tensor.device)
 
     def together(self, some: Tensor) -> Tensor:
@@ -76,7 +81,8 @@ class Processes:
         sent = some.new_zeros((max(sizes), *some.shape[1:]))
         sent[: len(some)] = some
         received = [torch.empty_like(sent) for _ in range(self.n)]
-        torch.distributed.all_gather(received, sent)
+        with _naming_lost_processes():
+            torch.distributed.all_gather(received, sent)
         return torch.cat([of_one[:size] for of_one, size in zip(received, sizes, strict=True)])
 
     def any(self, flag: bool) -> bool:
@@ -99,8 +105,22 @@ class Processes:
         if self.n == 1:
             return tensor
         sent = tensor.detach().clone().to(self._device or tensor.device)
-        torch.distributed.all_reduce(sent, getattr(torch.distributed.ReduceOp, how))
+        with _naming_lost_processes():
+            torch.distributed.all_reduce(sent, getattr(torch.distributed.ReduceOp, how))
         return sent.to(tensor.device)
+
+
+@contextmanager
+def _naming_lost_processes() -> Iterator[None]:
+    """Say what the errors of the network mean that PyTorch raises where a process does not answer."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise NarrowsError(
+            "Another process of the group has ended, failed, or did not answer in time, so this one cannot go on. Its "
+            "own output says why. Start all processes again; a checkpoint is continued by resume. PyTorch says: "
+            f"{error}"
+        ) from error
 
 
 def processes() -> Processes:

@@ -1,4 +1,4 @@
-"""`examples/ray_compress.py` with two local workers. Skipped without Ray, which no extra installs."""
+"""`examples/ray_compress.py` with two local workers. Skipped without Ray, which `make test-cloud` installs."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "ray_compress.py"
 
 @pytest.mark.slow
 def test_two_workers_of_ray_write_the_archive_of_one_process(tmp_path, digits):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
+    pytest.importorskip("ray", reason="Ray is not installed: make test-cloud")
     images = digits[0]
     np.save(tmp_path / "x.npy", images)
     model = Autoencoder(4, network="dense", training=Training(epochs=2), random_state=0).fit(images)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -15,7 +16,7 @@ from torch import nn
 import narrows
 from narrows import Autoencoder, Training
 from narrows.cli import main
-from narrows.errors import InvalidParameterError
+from narrows.errors import InvalidParameterError, NarrowsError
 from narrows.numerics.processes import Processes
 from narrows.training import Callback, loop
 from narrows.training.single_records import steps_of_an_epoch
@@ -25,6 +26,7 @@ import json, os, signal, sys
 import numpy as np
 import torch
 from narrows import Autoencoder, Training
+from narrows.errors import NarrowsError
 from narrows.numerics.processes import processes
 from narrows.training import Callback, training_device
 from narrows.training.interruption import TrainingInterrupted
@@ -49,6 +51,14 @@ x = np.random.default_rng(0).normal(size=(100, 6))
 with process_group(torch.device("cpu")) as together:
     model = make(batch_size)
     checkpoint = f"{folder}/checkpoint"
+    if what == "fail":
+        if together.rank == 0:
+            sys.exit("no more")
+        try:
+            model.fit(x)
+        except NarrowsError as error:
+            print(error)
+        sys.exit()
     if what == "stop":
         try:
             model.fit(x, checkpoint=checkpoint, callback=Stop())
@@ -73,6 +83,34 @@ def run(folder, n_processes, batch_size, what="whole"):
     assert done.returncode == 0, done.stderr[-3000:]
     ranks = range(n_processes)
     return [json.loads((folder / f"{what}-{rank}-{n_processes}.json").read_text()) for rank in ranks], done.stdout
+
+
+def test_a_process_says_that_another_has_ended(monkeypatch):
+    def lost(*arguments):
+        raise RuntimeError("Connection closed by peer")
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", lost)
+    monkeypatch.setattr(torch.distributed, "get_backend", lambda: "gloo")
+    with pytest.raises(NarrowsError, match=r"Another process .* has ended.* resume.*closed by peer"):
+        Processes(0, 2).sum(torch.ones(2))
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_lets_no_other_wait(tmp_path):
+    (tmp_path / "worker.py").write_text(WORKER)
+    command = [sys.executable, f"{tmp_path}/worker.py", str(tmp_path), "10", "fail"]
+    group = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    workers = [
+        subprocess.Popen(command, env={**group, "RANK": rank}, stdout=subprocess.PIPE, text=True) for rank in "01"
+    ]
+    _, (said, _) = (worker.communicate(timeout=120) for worker in workers)
+    assert said.startswith("Another process of the group has ended")
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
