@@ -29,7 +29,7 @@ def draw(times: dict[str, Any]) -> None:
             [point[2] for point in curve], [point[1] for point in curve], "o-", ms=3, color="0.5", label="original"
         )
         axes.axhline(curve[-1][1], color="0.8", lw=1, zorder=0)
-        axes.plot(tuned["command_cpu_seconds"], tuned["measured"], "*", ms=13, color="C0", label="narrows")
+        axes.plot(tuned["cpu_seconds"], tuned["measured"], "*", ms=13, color="C0", label="narrows")
         axes.set(xscale="log", xlabel="CPU seconds", ylabel=NAMES[WORKLOADS[name].measure])
         axes.set_title(f"{name}: {row['sooner_in_cpu']:.3g} times sooner", fontsize=10)
     figure.axes[0].legend(fontsize=8)
