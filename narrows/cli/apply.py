@@ -199,9 +199,13 @@ def write_records(
     if as_json:
         print_json({"path": str(path), "records": len(values), "shape": values.shape[1:], "dtype": values.dtype.name})
     else:
-        print_written(records_line(path, values))
+        print_written(records_line(path, values, None if text is None else len(text.counts)))
 
 
-def records_line(path: str | Path, values: Any) -> str:
-    """Return a line with path, number, shape and dtype of what was written."""
+def records_line(path: str | Path, values: Any, n_texts: int | None = None) -> str:
+    """Return a line with path, number, shape and dtype of what was written; of a file of lines, the number of texts."""
+    from narrows.data.formats.text import TEXT_ENDINGS
+
+    if str(path).lower().endswith(TEXT_ENDINGS):
+        return f"{path}  {count(len(values) if n_texts is None else n_texts, 'text')}"
     return f"{path}  {count(len(values), 'record')} of {shape_text(values.shape[1:])} {values.dtype.name}"

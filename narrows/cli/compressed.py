@@ -237,9 +237,13 @@ def _without(summary: Summary, source: Source) -> str:
     """Return what to type to compress without a model; empty for folders of images, which need one, and for pipes."""
     if source.files is not None or source.kind == "array" or summary.error_bound is None:
         return ""
-    bound = "--lossless" if summary.error_bound == 0 else f"--max-error {summary.error_bound:.12g}"
+    options = " --lossless" if summary.error_bound == 0 else f" --max-error {summary.error_bound:.12g}"
+    options += " --as records"
+    if source.text is not None:
+        column = source.text.texts.origin.get("column")
+        options = "" if column is None else f" --column {column}"
     name = os.path.basename(summary.path)
-    return f" `narrows compress {source.name} -o {name} {bound} --as records` makes such a file without one."
+    return f" `narrows compress {source.name} -o {name}{options}` makes such a file without one."
 
 
 def text_rows(summary: Summary) -> list[tuple[str, str, str, str]]:

@@ -254,7 +254,7 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    source = whole_texts(records_for(model, data, "draw_map"))
+    source, _ = whole_texts(records_for(model, data, "draw_map"))
     if model.record_ == "columns":
         return draw_record_map(map_records(model, source))
     n_latent, pca = model.n_latent_, model.pca_

@@ -88,6 +88,7 @@ def record_map_page(found: RecordMap, *, colour: str | None = None, title: str |
         texts=texts,
         value_names=source.columns,
         words=found.words,
+        places=found.columns["index"],
         names=source.files,
         column=colour or ("label" if "label" in found.columns else None),
     )

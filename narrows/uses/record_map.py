@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from narrows.data import Source
 from narrows.data.tables.restored import words_of
+from narrows.data.text.sources import whole_texts
 from narrows.errors import DataError, InvalidParameterError
 from narrows.estimators.checks import records_for
 from narrows.model.artefacts import ColumnBaselines
@@ -62,7 +63,7 @@ class RecordMap:
     Attributes
     ----------
     source : Source
-        The n records.
+        The n records; of texts those that are one record each.
     record : str
         What a record is: "image", "series", "text" or "vector".
     codes : ndarray of shape (n, d)
@@ -71,7 +72,7 @@ class RecordMap:
         The codes in two dimensions first, then PCA of the records, if that is defined.
     columns : dict of str to ndarray of shape (n,)
         What points can be coloured by: the label, the columns of a table, the squared error, the length of texts and
-        the index.
+        the index, which is the place in the data.
     """
 
     source: Source
@@ -125,7 +126,8 @@ def map_records(model: Autoencoder, data: Data, *, by: str = "pca", random_state
     DataError
         If there are less than 3 records.
     InvalidParameterError
-        If the latent dimension is 1, or a projection is asked for that does not exist.
+        If the latent dimension is 1, a projection is asked for that does not exist, or all texts are longer than a
+        record; if some are, they are left out, with a warning.
     MissingPackageError
         If the package of the projection is not installed.
     ShapeMismatchError
@@ -140,7 +142,7 @@ def map_records(model: Autoencoder, data: Data, *, by: str = "pca", random_state
     ((360, 2), True)
     """
     check("map_records", "by", by, Choice(*PROJECTIONS))
-    source = records_for(model, data, "map_records")
+    source, places = whole_texts(records_for(model, data, "map_records"))
     if len(source) < _FEWEST:
         n = f"{len(source)} record{'s' if len(source) != 1 else ''}"
         raise DataError(f"A map needs at least {_FEWEST} records. {source.name} has {n}.")
@@ -161,7 +163,7 @@ def map_records(model: Autoencoder, data: Data, *, by: str = "pca", random_state
         )
         for title, points in layouts.items()
     )
-    return RecordMap(source, model.record_, codes, views, _columns(model, source), _words(model, source))
+    return RecordMap(source, model.record_, codes, views, _columns(model, source, places), _words(model, source))
 
 
 def _layouts(
@@ -172,7 +174,7 @@ def _layouts(
     Raises
     ------
     InvalidParameterError, MissingPackageError
-        As for `map_records`; and if a text is more than one record.
+        As for `map_records`.
     """
     n_latent, pca = model.n_latent_, model.pca_
     if n_latent < 2:
@@ -187,10 +189,6 @@ def _layouts(
         codes = _weighted(model, source)
         title = f"autoencoder, its {n_latent} numbers projected by {_TITLES[by]}"
         layouts = {title: project(codes, by, random_state)}
-    if source.text is not None and len(codes) != len(source.text.texts):
-        raise InvalidParameterError(
-            f"A map of text needs texts of at most {source.shape[0]:,} bytes, the length of the model's records."
-        )
     if model.record_ in {"columns", "text"}:
         return codes, layouts
     title = "PCA"
@@ -223,7 +221,7 @@ def _classes(source: Source) -> NDArray[Any] | None:
     return labels
 
 
-def _columns(model: Autoencoder, source: Source) -> dict[str, NDArray[Any]]:
+def _columns(model: Autoencoder, source: Source, places: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     columns: dict[str, NDArray[Any]] = {}
     if source.named_labels is not None:
         columns["label"] = source.named_labels
@@ -237,7 +235,7 @@ def _columns(model: Autoencoder, source: Source) -> dict[str, NDArray[Any]]:
     if model.record_ not in {"columns", "text"}:
         errors = model.reconstruction_error(source, source.labels if model.conditional else None)
         columns["squared error"] = np.nan_to_num(np.asarray(errors, np.float64))
-    columns["index"] = np.arange(len(source))
+    columns["index"] = places
     return columns
 
 

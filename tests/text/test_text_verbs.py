@@ -1,6 +1,8 @@
 """The verbs on text, and those that mean nothing for it."""
 
+import base64
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from narrows.cli import main
-from narrows.errors import InvalidParameterError
+from narrows.errors import DataWarning, InvalidParameterError
 from narrows.evaluation.drawing import draw_map
 
 
@@ -125,7 +127,32 @@ def test_a_picture_of_text_is_a_map_with_the_words(saved, model, names):
 
 
 def test_a_map_leaves_out_texts_that_are_longer_than_a_record(model, names):
-    longer = [*names[:9], "longer than a record " * 9]
-    assert {text.get_text() for text in draw_map(model, longer).axes[0].texts} <= set(names)
+    longer = ["longer than a record " * 9, *names[:9]]
+    with pytest.warns(DataWarning, match="at most 6 bytes.*1 of 9 is longer, and is left out"):
+        assert {text.get_text() for text in draw_map(model, longer).axes[0].texts} <= set(names)
     with pytest.raises(InvalidParameterError, match="All are longer"):
-        draw_map(model, longer[-1:] * 2)
+        draw_map(model, longer[:1] * 2)
+
+
+def test_map_leaves_out_longer_texts_and_numbers_the_others_as_in_the_data(saved, names):
+    Path("longer.txt").write_text("".join(f"{text}\n" for text in ("a long text", *names[:4], "another long text")))
+    said = call("map", "longer.txt", "-m", saved, "-o", "map.html")
+    assert "2 of 6 are longer, and are left out." in said.stderr
+    assert "map.html  4 records" in said.stdout
+    page = Path("map.html").read_text()
+    numbers = np.frombuffer(base64.b64decode(re.search(r'id="blob-index">([^<]*)<', page)[1]), np.uint32)
+    assert sorted(numbers) == [1, 2, 3, 4]
+
+
+def test_texts_are_said_to_be_written_as_texts(saved, names):
+    assert call("generate", "-m", saved, "-n", 3, "-o", "new.txt").stdout == "new.txt  3 texts\n"
+    assert call("generate", "-m", saved, "-n", 3, "-o", "new.npy").stdout == "new.npy  3 records of 6 uint16\n"
+    Path("longer.txt").write_text("emma\na long text\n")
+    assert call("reconstruct", "longer.txt", "-m", saved, "-o", "again.txt").stdout == "again.txt  2 texts\n"
+
+
+def test_the_command_that_is_advised_for_an_archive_without_a_model_writes_one(saved):
+    Path("unlike.txt").write_text("".join(f"{k:06d}\n" for k in range(0, 999_000, 4999)))
+    said = call("compress", "unlike.txt", "-m", saved, "-o", "exact.narrows", "--lossless").stdout
+    advised = re.search("`narrows (compress unlike.txt -o exact.narrows)` makes such a file without one", said)[1]
+    call(*advised.split(), "--force")

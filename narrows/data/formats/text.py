@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from narrows.data.source import Source
     from narrows.data.text import Texts
 
-__all__ = ["Text"]
+__all__ = ["TEXT_ENDINGS", "Text"]
 
-_ENDINGS = (".txt", ".log", ".jsonl", ".ndjson")
+TEXT_ENDINGS = (".txt", ".log", ".jsonl", ".ndjson")
 
 
 class Text(Format, name="text"):
@@ -34,7 +34,7 @@ class Text(Format, name="text"):
 
     @classmethod
     def recognises(cls, path: Path, head: bytes) -> bool:
-        return path.name.lower().endswith(_ENDINGS)
+        return path.name.lower().endswith(TEXT_ENDINGS)
 
     def open(self, path: Path, name: str, *, limit: int | None = None, progress: Progress | None = None) -> Source:
         from narrows.data.text.sources import source_of_texts
@@ -51,7 +51,7 @@ class Text(Format, name="text"):
 
     @classmethod
     def is_target(cls, path: Path, *, is_folder: bool) -> bool:
-        return not is_folder and path.name.lower().endswith(_ENDINGS)
+        return not is_folder and path.name.lower().endswith(TEXT_ENDINGS)
 
     @classmethod
     def check_records(cls, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from narrows.data.csv_reader import read_csv
 from narrows.data.source import Source
 from narrows.data.text.pieces import Pieces
 from narrows.data.text.texts import Texts
-from narrows.errors import InvalidParameterError
+from narrows.errors import DataWarning, InvalidParameterError, warn
 
 __all__ = ["source_of_pieces", "source_of_texts", "texts_in_column", "texts_in_list", "whole_texts", "with_length"]
 
@@ -64,8 +65,10 @@ def with_length(source: Source, length: int) -> Source:
     return replace(source, values=again.cut(), text=again)
 
 
-def whole_texts(source: Source) -> Source:
-    """Return a source without the texts that are more than one record, which have no place on a map.
+def whole_texts(source: Source) -> tuple[Source, NDArray[np.int64]]:
+    """Return a source without the texts that are more than one record, and the places (n,) of the others in it.
+
+    Texts of several records have several codes, and so no place on a map. A warning says how many are left out.
 
     Raises
     ------
@@ -73,12 +76,13 @@ def whole_texts(source: Source) -> Source:
         If no text is short enough.
     """
     if source.text is None or not source.text.n_cut:
-        return source
+        return source, np.arange(len(source))
     pieces = source.text
     whole = np.flatnonzero(pieces.texts.lengths <= pieces.length)
+    at_most = f"A map of text needs texts of at most {pieces.length:,} bytes, the length of the model's records."
+    n = len(pieces.texts) - len(whole)
     if not len(whole):
-        raise InvalidParameterError(
-            f"A map of text needs texts of at most {pieces.length:,} bytes, the length of the model's records. "
-            "All are longer."
-        )
-    return source_of_pieces(Pieces(pieces.texts.take(whole), pieces.length), source.name, source.kind)
+        raise InvalidParameterError(f"{at_most} All are longer.")
+    are = f"{n:,} of {len(pieces.texts):,} {'is longer, and is' if n == 1 else 'are longer, and are'}"
+    warn(DataWarning(f"{at_most} {are} left out.", kind="long-texts", count=n))
+    return source_of_pieces(Pieces(pieces.texts.take(whole), pieces.length), source.name, source.kind), whole

@@ -59,6 +59,7 @@ def map_page(
     words: Mapping[str, NDArray[Any]] | None = None,
     names: Sequence[str] | None = None,
     column: str | None = None,
+    places: NDArray[Any] | None = None,
 ) -> str:
     """Return a self-contained page.
 
@@ -86,6 +87,8 @@ def map_page(
         The name of each record.
     column : str, optional
         The column that colours the points first; None: none.
+    places : ndarray of shape (n,), optional
+        The number of each record in the data, which the page shows and saves; by default from 0 to n − 1.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def map_page(
     """
     order = _along_a_curve(views[0].points)
     payload = Payload()
-    payload.add("index", order.astype(np.uint32))
+    payload.add("index", (order if places is None else places[order]).astype(np.uint32))
     payload.facts["views"] = [_view(payload, i, view, order) for i, view in enumerate(views)]
     payload.facts["scale"] = _scale()
     shown = dict(list(columns.items())[: max(4, _MOST_COLUMN_VALUES // len(order))])
