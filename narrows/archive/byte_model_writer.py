@@ -176,7 +176,6 @@ def _summary(
     assert source.text is not None, "the source has texts"
     texts, written = source.text.texts, inspect(path)
     n_lines = texts.n_bytes + len(texts)
-    some = texts.take(slice(0, max(1, ZSTD_SAMPLE_BYTES * len(texts) // max(n_lines, 1))))
     return Summary(
         path=os.fspath(path),
         records=len(texts),
@@ -194,7 +193,7 @@ def _summary(
         error_bound=0.0,
         chunks_kept=ways_of(writer.kept),
         characters_right=1.0,
-        sample=b"\n".join(some) + b"\n",
+        sample=texts.first_bytes(ZSTD_SAMPLE_BYTES),
         are_texts=True,
         fixed_bytes=written.fixed_bytes,
     )

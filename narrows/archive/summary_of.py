@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -107,7 +106,6 @@ def _of_texts(summary: Summary, texts: Texts, n_written: int, tally: ErrorTally)
     """Return the summary of an archive of texts: in texts and their bytes, and without errors of symbols."""
     lines = texts.n_bytes + len(texts)
     warnings = tuple(one for one in summary.warnings if one["kind"] != "unlike")
-    some = b"\n".join(itertools.islice(texts, max(1, ZSTD_SAMPLE_BYTES * len(texts) // max(lines, 1)))) + b"\n"
     return replace(
         summary,
         records=len(texts),
@@ -119,6 +117,6 @@ def _of_texts(summary: Summary, texts: Texts, n_written: int, tally: ErrorTally)
         unlike=0,
         warnings=warnings,
         values_range=None,
-        sample=some,
+        sample=texts.first_bytes(ZSTD_SAMPLE_BYTES),
         some=None,
     )

@@ -144,7 +144,6 @@ def _summary(
     assert source.text is not None, "the source has texts"
     texts = source.text.texts
     n_lines = texts.n_bytes + len(texts)
-    some = texts.take(slice(0, max(1, ZSTD_SAMPLE_BYTES * len(texts) // n_lines)))
     return Summary(
         path=os.fspath(path),
         records=len(texts),
@@ -162,5 +161,5 @@ def _summary(
         error_bound=0.0,
         chunks_kept=ways_of([(kind, False) for kind in kinds]),
         characters_right=1.0,
-        sample=b"\n".join(some) + b"\n",
+        sample=texts.first_bytes(ZSTD_SAMPLE_BYTES),
     )

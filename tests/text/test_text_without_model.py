@@ -1,5 +1,6 @@
 """Archives of texts without a model: each byte is predicted from those before it in its chunk."""
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -82,3 +83,10 @@ def test_long_texts_are_one_record_if_that_takes_little_memory(tmp_path):
     narrows.compress(["y" * 70_000, *LINES], tmp_path / "x.narrows", force=True)
     assert inspect(tmp_path / "x.narrows").metadata["record_shape"][0] < 300
     assert narrows.restore(tmp_path / "x.narrows") == ["y" * 70_000, *LINES]
+
+
+def test_what_zstd_takes_is_measured_on_bytes_of_text_not_on_some_short_lines(tmp_path):
+    text = bytes(np.random.default_rng(0).integers(97, 123, 1 << 15, dtype=np.uint8))
+    for lines in ([b"short", text, b"last"], [text]):
+        summary = narrows.compress(lines, tmp_path / "long.narrows", force=True)
+        assert summary.zstd_bytes == pytest.approx(len(text) * 0.6, rel=0.1)  # of 26 letters: 0.5876

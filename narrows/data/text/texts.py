@@ -66,6 +66,22 @@ class Texts:
         origin = {name: value for name, value in self.origin.items() if name != "open_end"}
         return replace(self, starts=self.starts[chosen], stops=self.stops[chosen], origin=origin, path=None)
 
+    def first_bytes(self, n: int) -> bytes:
+        r"""Return the first n bytes of the texts, of which each ends with a line end; all of them, if they are fewer.
+
+        Examples
+        --------
+        >>> Texts.of(["ab", "", "cde"]).first_bytes(6)
+        b'ab\n\ncd'
+        """
+        found = bytearray()
+        for start, stop in zip(self.starts, self.stops, strict=True):
+            found += self.buffer[start : min(int(stop), int(start) + n - len(found))].tobytes()
+            if len(found) >= n:
+                break
+            found += b"\n"
+        return bytes(found)
+
     @classmethod
     def of(cls, texts: Sequence[str | bytes]) -> Texts:
         """Return texts in memory; characters that are no Unicode stand for single bytes (PEP 383).
