@@ -85,7 +85,7 @@ def _series(data: Any, limit: int | None, options: dict[str, Any]) -> FieldSourc
             return None
         return _of_series(data.windows.series, data.name, data.kind, limit)
     kind = series_format(data) if isinstance(data, str | os.PathLike) else None
-    if kind is None:
+    if kind is None or options.get("column") is not None:  # of texts
         return None
     name = os.fspath(data)
     given = {option: value for option, value in options.items() if option in options_of([kind]) and value is not None}

@@ -156,3 +156,12 @@ def test_the_command_that_is_advised_for_an_archive_without_a_model_writes_one(s
     said = call("compress", "unlike.txt", "-m", saved, "-o", "exact.narrows", "--lossless").stdout
     advised = re.search("`narrows (compress unlike.txt -o exact.narrows)` makes such a file without one", said)[1]
     call(*advised.split(), "--force")
+
+
+def test_a_column_of_texts_needs_no_model_to_be_compressed():
+    Path("people.csv").write_text('id,name\n1,emma\n2,"a, b"\n3,mia\n')
+    call("compress", "people.csv", "--column", "name", "-o", "column.narrows")
+    call("restore", "column.narrows", "-o", "column.csv")
+    assert Path("column.csv").read_text() == 'name\nemma\n"a, b"\nmia\n'
+    call("restore", "column.narrows", "--only", 1, "-o", "one.txt")
+    assert Path("one.txt").read_text() == "a, b\n"
