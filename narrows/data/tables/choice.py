@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from narrows.data.csv_reader import MISSING
 from narrows.data.frames import is_frame
 from narrows.data.tables.arrow_files import arrow_of_frame, is_arrow_file, read_arrow
 from narrows.data.tables.arrow_table import source_of_arrow
@@ -117,6 +118,8 @@ def steps_of_series(source: TableSource) -> bool:
     """
     if not isinstance(source, CsvSource):
         return False
+    if any((rule.null or b"").decode("latin-1") not in MISSING for rule in source.form.rules):
+        return False
     are_dates = [rule.kind in {"date", "datetime"} for rule in source.form.rules]
     are_numbers = [rule.kind in _NUMBERS for rule in source.form.rules]
     if are_numbers == [True]:
@@ -136,12 +139,15 @@ def steps_of_series(source: TableSource) -> bool:
 
 
 def _are_shortest(source: CsvSource) -> bool:
-    """Return whether all cells of a single column are floats as Python writes them, such as 0.25 and 1e-05.
+    """Return whether all cells of a single column are floats as Python writes them, such as 0.25 and 1e-05, or missing.
 
     A series is written so if its numbers are no decimals. It would not give other cells back byte for byte.
     """
+    rule = FloatRule(kind="float", null=source.form.rules[0].null)
     for group in source.groups(_ROWS):
-        floats = FloatRule(kind="float").encode(source.form.cells(group, 0))
-        if len(floats.rows) or not np.isfinite(unordered(np.asarray(floats.column.values))).all():
+        floats = rule.encode(source.form.cells(group, 0))
+        is_missing = False if floats.column.missing is None else floats.column.missing
+        is_number = np.isfinite(unordered(np.asarray(floats.column.values)))
+        if len(floats.rows) or not (is_number | is_missing).all():
             return False
     return True
