@@ -74,7 +74,10 @@ def test_generated_windows_of_several_channels_have_a_panel_for_each(windows_of_
 
 @pytest.mark.parametrize(
     ("records", "advice"),
-    [((64, 2), "one series, cut it into windows of 16 steps"), ("64 of 1 channel", "has 2 values, of .* 1")],
+    [
+        ((64, 2), "one series, cut it into windows of 16 steps"),
+        ("64 of 1 channel", "has 2 values, and each step of .* has 1\\."),
+    ],
 )
 def test_a_series_that_does_not_fit_the_model_gets_advice(records, advice, windows_of_two_channels, tmp_path):
     model, _ = windows_of_two_channels
