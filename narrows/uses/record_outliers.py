@@ -75,7 +75,7 @@ def open_records(data: str, progress: Progress | None = None, *, columns: str | 
     import narrows.data
 
     try:
-        return narrows.data.open(data, progress=progress, **({} if columns is None else {"columns": columns}))
+        return narrows.data.open(data, progress=progress, columns=columns)
     except DataError as error:
         if columns is not None or not data.lower().endswith((".csv", ".tsv")):
             raise

@@ -413,8 +413,7 @@ def test_the_numbers_of_some_rows_of_a_frame_are_no_column(model):
     frame = table(40)
     some = frame.iloc[[3, 17, 5]]
     np.testing.assert_allclose(model.transform(some), model.transform(frame)[[3, 17, 5]], rtol=1e-9)
-    assert [field.name for field in narrows.data.open(some).table.fields] == [
-        field.name for field in narrows.data.open(frame).table.fields
-    ]
+    shuffled = frame.sample(frac=1, random_state=0)
+    assert narrows.data.open(shuffled).table.names == narrows.data.open(frame).table.names
     labelled = frame.set_index("price")  # an index with a name is a column
     assert "price" in [field.name for field in narrows.data.open(labelled).table.fields]
