@@ -24,7 +24,7 @@ from narrows.parts.options import Integer, check
 
 __all__ = ["ByteModel"]
 
-_USUAL_SAMPLE, _MOST_SAMPLE = 1 << 20, (1 << 24) - 1
+_USUAL_SAMPLE, _MOST_SAMPLE = 3 << 19, (1 << 24) - 1
 _EXPECTED = 32  # times the training texts, in the archives of a model
 
 
@@ -39,7 +39,7 @@ class ByteModel:
     ----------
     sample_bytes : int
         The largest number of bytes of the sample, up to 16,777,215. Opening an archive takes about three seconds for
-        each mebibyte, and ten if texts are coded alone.
+        each mebibyte, and ten for each if texts are coded alone.
 
     Attributes
     ----------
