@@ -149,8 +149,7 @@ def outliers(
     del of_records["picture"]
     if given := [name for name, value in (of_records | more).items() if value is not None and value is not False]:
         raise click.UsageError(
-            f"--{given[0].replace('_', '-')} is for records, and {source.name} is a series, whose threshold is fixed. "
-            "Omit it."
+            f"--{given[0].replace('_', '-')} is for records, and {source.name} is a series. Omit it."
         )
     _score_steps(source, loaded, trained, output, picture, window=window, force=force, as_json=as_json)
 
