@@ -40,6 +40,10 @@ def test_states_must_have_one_shape_and_there_must_be_one():
         pictures.series({"x": np.zeros(3), "y": np.zeros(4)})
     with pytest.raises(InvalidParameterError, match="at least one"):
         pictures.series({})
+    with pytest.raises(InvalidParameterError, match=r"'channels' .* each of its 2 channels\. Got 1"):
+        pictures.series({"x": np.zeros((3, 2))}, channels=["a"])
+    with pytest.raises(InvalidParameterError, match=r"'steps' .* each of its 3 steps\. Got 1"):
+        pictures.series({"x": np.zeros((3, 2))}, steps=["noon"])
 
 
 @pytest.fixture(scope="module")
