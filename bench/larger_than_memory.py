@@ -5,12 +5,12 @@
     python bench/larger_than_memory.py --records 1e4 1e5 1e6    the cost of a record
 
 Records are images of Fashion-MNIST, repeated with noise of one grey level, in a .npy file of the size that was asked
-for. Each step is a process of its own. That with the large file is in a control group of `--megabytes`, with its
-imports and the pages of its files, where such a group can be made, and is not limited otherwise. `peak_mb` is the
-peak of its memory that is no page of a file (`RssAnon`). `rate` is records in a second, and `rate_of_cpu` in a second
-of CPU time, which does not count waiting for the disk. Pages of the file are dropped from the cache before each step.
-Rates beside are those of the first records of the file, as many as fit. Results: bench/larger-than-memory.json, and a
-picture docs/pictures/cost-per-record.png.
+for. Each step is a process of its own. With the large file there are two of each step, one after the other: in a
+control group of `--megabytes`, with its imports and the pages of its files, where such a group can be made, from a cold
+cache; and with all memory, from a warm one. `peak_mb` is the peak of memory that is no page of a file (`RssAnon`),
+`read_gb` what was read from the disk. `rate` is records in a second, and `rate_of_cpu` in a second of CPU time, which
+does not count waiting for the disk. Results: bench/larger-than-memory.json, which keeps the costs of other numbers of
+records from earlier runs, and a picture docs/pictures/cost-per-record.png.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ import narrows.data
 
 RESULTS = Path(__file__).with_name("larger-than-memory.json")
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "cost-per-record.png"
-VALUES, IN_MEMORY = 784, 100_000  # values of a record; records of the smaller file
+VALUES = 784  # of a record
+STEPS = ("train", "compress", "restore")
 
 
 def make(path: Path, n: int) -> None:
@@ -94,10 +95,16 @@ def step(what: str, folder: Path, n: int) -> None:
                 "seconds": round(seconds, 2),
                 "cpu_seconds": round(cpu, 2),
                 "peak_mb": round(peaks[0] / 1024, 1),
+                "read_gb": round(read_bytes() / 1e9, 3),
                 "peak_with_pages_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
             }
         )
     )
+
+
+def read_bytes() -> int:
+    """Return how many bytes this process has read from the disk."""
+    return int(Path("/proc/self/io").read_text().split("\nread_bytes:")[1].split()[0])
 
 
 def limited(megabytes: int) -> Path | None:
@@ -113,9 +120,17 @@ def limited(megabytes: int) -> Path | None:
     return group
 
 
+def warm(path: Path) -> None:
+    """Read a file, so that the cache has it if there is room."""
+    with path.open("rb") as file:
+        while file.read(1 << 24):
+            pass
+
+
 def run(what: str, folder: Path, n: int, megabytes: int | None) -> dict[str, Any]:
     """Run a step in a process of its own, and return what it took and how it was limited."""
-    drop(folder / f"{n}.npy")
+    for path in folder.iterdir():
+        (warm if megabytes is None else drop)(path)
     group = None if megabytes is None else limited(megabytes)
     command = [sys.executable, __file__, "--step", what, str(folder), str(n)]
     enter = f'echo $$ > "{group}/cgroup.procs" && exec "$@"'
@@ -131,12 +146,25 @@ def run(what: str, folder: Path, n: int, megabytes: int | None) -> dict[str, Any
     return row
 
 
+def measure(folder: Path, n: int, limits: list[int | None]) -> list[dict[str, Any]]:
+    """Run all steps with a file of n records, each under these limits in turn; return what they took, by limit."""
+    make(folder / f"{n}.npy", n)
+    found: list[dict[str, Any]] = [{} for _ in limits]
+    for what in STEPS:
+        for rows, megabytes in zip(found, limits, strict=True):
+            rows[what] = run(what, folder, n, megabytes)
+            (folder / "r.npy").unlink(missing_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    return found
+
+
 def draw(rows: list[dict[str, Any]]) -> None:
     """Draw the CPU time of a record by the number of records."""
     from matplotlib.figure import Figure
 
     axes = Figure(figsize=(6, 3.2), layout="constrained").subplots()
-    for what in ("train", "compress", "restore"):
+    for what in STEPS:
         axes.plot([row["n"] for row in rows], [1e6 / row[what]["rate_of_cpu"] for row in rows], "o-", label=what)
     axes.set(xscale="log", xlabel="records", ylabel="CPU time, µs a record", ylim=(0, None))
     axes.legend()
@@ -158,20 +186,20 @@ def main() -> None:
         return
     large = int(arguments.gigabytes * 1e9 / VALUES)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        folder, by_size = Path(name), {}
-        for n in sorted({*map(int, arguments.records), IN_MEMORY, large}):
-            make(folder / f"{n}.npy", n)
-            limit = arguments.megabytes if n == large else None
-            by_size[n] = {what: run(what, folder, n, limit) for what in ("train", "compress", "restore")}
-            for path in folder.glob("*.n*"):
-                path.unlink()
-    big, small = by_size[large], by_size[IN_MEMORY]
+        folder = Path(name)
+        by_size = {n: measure(folder, n, [None])[0] for n in sorted({*map(int, arguments.records)} - {large})}
+        big, by_size[large] = measure(folder, large, [arguments.megabytes, None])
     results: dict[str, Any] = {"gigabytes": arguments.gigabytes, "megabytes": arguments.megabytes, "large": big}
+    results["in_memory"] = by_size[large]
     results["share_of_rate_in_memory"] = {
-        what: {key: round(big[what][key] / small[what][key], 2) for key in ("rate", "rate_of_cpu")} for what in big
+        what: {key: round(big[what][key] / by_size[large][what][key], 2) for key in ("rate", "rate_of_cpu")}
+        for what in STEPS
     }
-    results["by_records"] = [{"n": n, **rows} for n, rows in by_size.items()]
-    results |= {"machine": machine(), "date": datetime.date.today().isoformat()}
+    today = datetime.date.today().isoformat()
+    earlier = json.loads(RESULTS.read_text())["by_records"] if RESULTS.exists() else []
+    rows = {row["n"]: row for row in earlier} | {n: {"n": n, "date": today, **of_n} for n, of_n in by_size.items()}
+    results["by_records"] = [rows[n] for n in sorted(rows)]
+    results |= {"machine": machine(), "date": today}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     draw(results["by_records"])
 
