@@ -175,7 +175,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gigabytes", type=float, default=2)
+    parser.add_argument("--gigabytes", type=float, default=2, help="size of the large file; 0: none")
     parser.add_argument("--megabytes", type=int, default=600)
     parser.add_argument("--records", nargs="*", type=float, default=[1e4, 1e5, 1e6])
     parser.add_argument("--folder", type=Path, help="where the data are made; by default a temporary folder")
@@ -184,24 +184,29 @@ def main() -> None:
     if arguments.step:
         step(arguments.step[0], Path(arguments.step[1]), int(arguments.step[2]))
         return
-    large = int(arguments.gigabytes * 1e9 / VALUES)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        folder = Path(name)
-        by_size = {n: measure(folder, n, [None])[0] for n in sorted({*map(int, arguments.records)} - {large})}
-        big, by_size[large] = measure(folder, large, [arguments.megabytes, None])
-    results: dict[str, Any] = {"gigabytes": arguments.gigabytes, "megabytes": arguments.megabytes, "large": big}
-    results["in_memory"] = by_size[large]
-    results["share_of_rate_in_memory"] = {
-        what: {key: round(big[what][key] / by_size[large][what][key], 2) for key in ("rate", "rate_of_cpu")}
-        for what in STEPS
-    }
+        for n in map(int, arguments.records):
+            keep({}, n, measure(Path(name), n, [None])[0])
+        large = int(arguments.gigabytes * 1e9 / VALUES)
+        if large:
+            limited, free = measure(Path(name), large, [arguments.megabytes, None])
+            shares = {
+                what: {key: round(limited[what][key] / free[what][key], 2) for key in ("rate", "rate_of_cpu")}
+                for what in STEPS
+            }
+            sizes = {"gigabytes": arguments.gigabytes, "megabytes": arguments.megabytes}
+            keep({**sizes, "large": limited, "in_memory": free, "share_of_rate_in_memory": shares}, large, free)
+
+
+def keep(found: dict[str, Any], n: int, rows: dict[str, Any]) -> None:
+    """Write results, with the rows of n records beside those of other numbers, and draw them."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     today = datetime.date.today().isoformat()
-    earlier = json.loads(RESULTS.read_text())["by_records"] if RESULTS.exists() else []
-    rows = {row["n"]: row for row in earlier} | {n: {"n": n, "date": today, **of_n} for n, of_n in by_size.items()}
-    results["by_records"] = [rows[n] for n in sorted(rows)]
-    results |= {"machine": machine(), "date": today}
+    others = [row for row in results.get("by_records", ()) if row["n"] != n]
+    by_records = sorted([*others, {"n": n, "date": today, **rows}], key=lambda row: row["n"])
+    results |= {**found, "by_records": by_records, "machine": machine(), "date": today}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    draw(results["by_records"])
+    draw(by_records)
 
 
 if __name__ == "__main__":
