@@ -55,11 +55,11 @@ def larger_than_memory(values: NDArray[Any]) -> MappedRecords | None:
 
     None as well where the system takes no advice, and for arrays whose records do not follow each other in the file.
     """
-    memory = usable_memory()
-    if memory is None or values.nbytes <= memory // _SHARE or not values.flags.c_contiguous:
-        return None
     mapped = _mapping(values)
-    if mapped is None or not hasattr(mmap, "MADV_RANDOM"):
+    if mapped is None or not hasattr(mmap, "MADV_RANDOM") or not values.flags.c_contiguous:
+        return None
+    memory = usable_memory()
+    if memory is None or values.nbytes <= memory // _SHARE:
         return None
     start = values.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
     return MappedRecords(mapped, start, values.nbytes // len(values))
