@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from narrows import pictures
@@ -24,8 +23,7 @@ from narrows.archive import open_archive
 from narrows.archive.compress import compress
 from narrows.archive.quality import coarser_qualities
 from narrows.archive.summary import Summary
-from narrows.data.text.pieces import Pieces
-from narrows.data.text.sources import source_of_pieces
+from narrows.data.text.sources import whole_texts
 from narrows.data.text.texts import decoded
 from narrows.errors import InvalidParameterError
 from narrows.estimators.checks import check_model, records_for
@@ -40,7 +38,6 @@ from narrows.uses.projections import project
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from narrows.data import Source
     from narrows.estimators.autoencoder import Autoencoder, Data
 
 __all__ = [
@@ -257,7 +254,7 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     ShapeMismatchError
         If the records have another shape than the model's.
     """
-    source = _whole_texts(records_for(model, data, "draw_map"))
+    source = whole_texts(records_for(model, data, "draw_map"))
     if model.record_ == "columns":
         return draw_record_map(map_records(model, source))
     n_latent, pca = model.n_latent_, model.pca_
@@ -276,20 +273,6 @@ def draw_map(model: Autoencoder, data: Data) -> Figure:
     if pca is not None:
         shown[f"PCA, the first 2 of {len(pca.components)} components"] = pca.encode(source.values)[:, :2]
     return pictures.maps(shown, source.labels, source.label_names)
-
-
-def _whole_texts(source: Source) -> Source:
-    """Return a source without the texts that are more than one record, which have no place on a map."""
-    if source.text is None or not source.text.n_cut:
-        return source
-    pieces = source.text
-    whole = np.flatnonzero(pieces.texts.lengths <= pieces.length)
-    if not len(whole):
-        raise InvalidParameterError(
-            f"A map of text needs texts of at most {pieces.length:,} bytes, the length of the model's records. "
-            "All are longer."
-        )
-    return source_of_pieces(Pieces(pieces.texts.take(whole), pieces.length), source.name, source.kind)
 
 
 def draw_qualities(model: Autoencoder, data: Data, *, n: int = 10) -> Figure:
@@ -399,5 +382,4 @@ def drawable(model: Autoencoder, values: NDArray[Any]) -> NDArray[Any]:
 
 
 def _channel_by_channel(windows: NDArray[Any]) -> NDArray[Any]:
-    """Return windows (n, steps) or (n, steps, channels) as vectors with one channel after the other."""
     return windows.reshape(*windows.shape[:2], -1).swapaxes(1, 2).reshape(len(windows), -1)

@@ -166,9 +166,9 @@ def test_values_that_are_not_finite_come_with_advice(floats, tmp_path):
     series[3, 4] = np.nan
     with pytest.raises(NonFiniteDataError, match=r"keep them as they are by max_error or lossless .*--lossless"):
         narrows.compress(series, tmp_path / "a.narrows", model=model)
-    with pytest.raises(NonFiniteDataError, match=r"Training needs finite values\. Remove"):
+    with pytest.raises(NonFiniteDataError, match=r"needs finite values\. If NaN .*fill_value=nan .*Otherwise remove"):
         narrows.Autoencoder(n_latent=3).fit(series)
-    with pytest.raises(NonFiniteDataError, match=r"Training needs finite values\. Remove"):
+    with pytest.raises(NonFiniteDataError, match=r"needs finite values\. If NaN .*fill_value=nan .*Otherwise remove"):
         narrows.Autoencoder(n_latent=3).fit(series[:3], validation=series)
 
 

@@ -446,10 +446,10 @@ def test_train_says_before_the_first_epoch_that_a_network_is_too_large_for_archi
     warning, epoch = (result.stderr.index(text) for text in ("too large for archives", "epoch 1/1"))
     assert warning < epoch
     assert result.stderr.count("too large for archives") == 1
-    assert "network__widths=71." in result.stderr
+    assert "network__widths=70." in result.stderr
     refused = narrows.fails("compress", "digits:test", "-m", model, "-o", tmp_path / "a")
-    assert "network__widths=71." in refused.stderr
-    assert "network__widths=71." in narrows.json("info", model)["not_frozen"]
+    assert "network__widths=70." in refused.stderr
+    assert "network__widths=70." in narrows.json("info", model)["not_frozen"]
     narrower = [setting.replace("=100", "=71") for setting in wide]
     again = narrows.json("train", "digits:train", "-o", model, *narrower, "--force")
     assert "too-large-to-freeze" not in [one["kind"] for one in again["warnings"]]

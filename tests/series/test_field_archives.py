@@ -193,7 +193,7 @@ def test_the_command_line_compresses_a_csv_file_without_any_option(invoke, writt
 def test_it_says_if_only_the_values_are_the_same(invoke, written):
     written("t,v\n1,2.50\n2,3.5\n3,1\n")
     done = invoke("compress", "s.csv", "--time", "t", "-o", "s.narrows")
-    assert "the same values, not the same text" in done.output
+    assert "the same values, not the same bytes" in done.output
     again = invoke("compress", "s.csv", "--time", "t", "-o", "s.narrows", "--force", "--json")
     assert json.loads(again.stdout)["is_same_text"] is False
 

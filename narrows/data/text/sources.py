@@ -12,8 +12,9 @@ from narrows.data.csv_reader import read_csv
 from narrows.data.source import Source
 from narrows.data.text.pieces import Pieces
 from narrows.data.text.texts import Texts
+from narrows.errors import InvalidParameterError
 
-__all__ = ["source_of_pieces", "source_of_texts", "texts_in_column", "texts_in_list", "with_length"]
+__all__ = ["source_of_pieces", "source_of_texts", "texts_in_column", "texts_in_list", "whole_texts", "with_length"]
 
 
 def source_of_texts(texts: Texts, name: str, kind: str, *, length: int | str | None = None) -> Source:
@@ -61,3 +62,23 @@ def with_length(source: Source, length: int) -> Source:
         return source
     again = Pieces(pieces.texts, length, is_chosen=True)
     return replace(source, values=again.cut(), text=again)
+
+
+def whole_texts(source: Source) -> Source:
+    """Return a source without the texts that are more than one record, which have no place on a map.
+
+    Raises
+    ------
+    InvalidParameterError
+        If no text is short enough.
+    """
+    if source.text is None or not source.text.n_cut:
+        return source
+    pieces = source.text
+    whole = np.flatnonzero(pieces.texts.lengths <= pieces.length)
+    if not len(whole):
+        raise InvalidParameterError(
+            f"A map of text needs texts of at most {pieces.length:,} bytes, the length of the model's records. "
+            "All are longer."
+        )
+    return source_of_pieces(Pieces(pieces.texts.take(whole), pieces.length), source.name, source.kind)
