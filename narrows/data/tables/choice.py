@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,7 @@ def steps_of_series(source: TableSource) -> bool:
 
     These are numbers, each at a date that is not before the last, or a single column of numbers.
     """
-    if not isinstance(source, CsvSource):
-        return False
-    if any((rule.null or b"").decode("latin-1") not in MISSING for rule in source.form.rules):
+    if not isinstance(source, CsvSource) or not _are_known(rule.null for rule in source.form.rules):
         return False
     are_dates = [rule.kind in {"date", "datetime"} for rule in source.form.rules]
     are_numbers = [rule.kind in _NUMBERS for rule in source.form.rules]
@@ -136,6 +135,11 @@ def steps_of_series(source: TableSource) -> bool:
             return False
         last = values[-1]
     return True
+
+
+def _are_known(missing: Iterable[bytes | None]) -> bool:
+    """Return whether series know the texts that stand for missing values."""
+    return all(text is None or text.decode("latin-1") in MISSING for text in missing)
 
 
 def _are_shortest(source: CsvSource) -> bool:
