@@ -20,7 +20,6 @@ def single_numbers() -> dict[str, str]:
         **_samples(_read("generation")),
         **_recipes(_read("recipes")),
         **_scale(_read("processes")),
-        **_larger_than_memory(_read("larger-than-memory")),
         **_logs(_read("text")["sets"]),
         **_files(),
     }
@@ -31,23 +30,6 @@ def _scale(processes: dict[str, Any]) -> dict[str, str]:
         "scale:processes": f"{processes['ratio']:.2f}",
         "scale:processes cpu": f"{processes['ratio_of_cpu']:.2f}",
     }
-
-
-def _larger_than_memory(results: dict[str, Any]) -> dict[str, str]:
-    filled = {f"scale:{name}": f"{results[name]}" for name in ("gigabytes", "megabytes")}
-    filled["scale:records"] = f"{results['large']['train']['records']:,}"
-    for what, share in results["share_of_rate_in_memory"].items():
-        large = results["large"][what]
-        filled |= {
-            f"scale:{what} share": f"{share['rate']:.2f}",
-            f"scale:{what} cpu share": f"{share['rate_of_cpu']:.2f}",
-        }
-        filled |= {f"scale:{what} read": f"{large['read_gb']:.1f}", f"scale:{what} peak": f"{large['peak_mb']:.0f}"}
-        filled[f"scale:{what} rate"] = f"{large['rate']:,}"
-        filled[f"scale:{what} rate in memory"] = f"{results['in_memory'][what]['rate']:,}"
-        filled[f"scale:large {what}"] = f"{results['in_memory'][what]['rate_of_cpu']:,}"
-        filled |= {f"scale:{row['n']} {what}": f"{row[what]['rate_of_cpu']:,}" for row in results["by_records"]}
-    return filled
 
 
 def _read(name: str) -> Any:
