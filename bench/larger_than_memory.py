@@ -5,12 +5,12 @@
     python bench/larger_than_memory.py --records 1e4 1e5 1e6    the cost of a record
 
 Records are images of Fashion-MNIST, repeated with noise of one grey level, in a .npy file of the size that was asked
-for. Each step is a process of its own. That with the large file is in a control group of `--megabytes`, with its
-imports and the pages of its files, where such a group can be made, and is not limited otherwise. `peak_mb` is the
-peak of its memory that is no page of a file (`RssAnon`). `rate` is records in a second, and `rate_of_cpu` in a second
-of CPU time, which does not count waiting for the disk. Pages of the file are dropped from the cache before each step.
-Rates beside are those of the first records of the file, as many as fit. Results: bench/larger-than-memory.json, and a
-picture docs/pictures/cost-per-record.png.
+for. Each step is a process of its own. With the large file there are two of each step, one after the other: in a
+control group of `--megabytes`, with its imports and the pages of its files, where such a group can be made, from a cold
+cache; and with all memory, from a warm one. `peak_mb` is the peak of memory that is no page of a file (`RssAnon`),
+`read_gb` what was read from the disk. `rate` is records in a second, and `rate_of_cpu` in a second of CPU time, which
+does not count waiting for the disk. Results: bench/larger-than-memory.json, which keeps the costs of other numbers of
+records from earlier runs, and a picture docs/pictures/cost-per-record.png.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ import narrows.data
 
 RESULTS = Path(__file__).with_name("larger-than-memory.json")
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "cost-per-record.png"
-VALUES, IN_MEMORY = 784, 100_000  # values of a record; records of the smaller file
+VALUES = 784  # of a record
+STEPS = ("train", "compress", "restore")
 
 
 def make(path: Path, n: int) -> None:
@@ -94,10 +95,16 @@ def step(what: str, folder: Path, n: int) -> None:
                 "seconds": round(seconds, 2),
                 "cpu_seconds": round(cpu, 2),
                 "peak_mb": round(peaks[0] / 1024, 1),
+                "read_gb": round(read_bytes() / 1e9, 3),
                 "peak_with_pages_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
             }
         )
     )
+
+
+def read_bytes() -> int:
+    """Return how many bytes this process has read from the disk."""
+    return int(Path("/proc/self/io").read_text().split("\nread_bytes:")[1].split()[0])
 
 
 def limited(megabytes: int) -> Path | None:
@@ -113,9 +120,17 @@ def limited(megabytes: int) -> Path | None:
     return group
 
 
+def warm(path: Path) -> None:
+    """Read a file, so that the cache has it if there is room."""
+    with path.open("rb") as file:
+        while file.read(1 << 24):
+            pass
+
+
 def run(what: str, folder: Path, n: int, megabytes: int | None) -> dict[str, Any]:
     """Run a step in a process of its own, and return what it took and how it was limited."""
-    drop(folder / f"{n}.npy")
+    for path in folder.iterdir():
+        (warm if megabytes is None else drop)(path)
     group = None if megabytes is None else limited(megabytes)
     command = [sys.executable, __file__, "--step", what, str(folder), str(n)]
     enter = f'echo $$ > "{group}/cgroup.procs" && exec "$@"'
@@ -131,12 +146,25 @@ def run(what: str, folder: Path, n: int, megabytes: int | None) -> dict[str, Any
     return row
 
 
+def measure(folder: Path, n: int, limits: list[int | None]) -> list[dict[str, Any]]:
+    """Run all steps with a file of n records, each under these limits in turn; return what they took, by limit."""
+    make(folder / f"{n}.npy", n)
+    found: list[dict[str, Any]] = [{} for _ in limits]
+    for what in STEPS:
+        for rows, megabytes in zip(found, limits, strict=True):
+            rows[what] = run(what, folder, n, megabytes)
+            (folder / "r.npy").unlink(missing_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    return found
+
+
 def draw(rows: list[dict[str, Any]]) -> None:
     """Draw the CPU time of a record by the number of records."""
     from matplotlib.figure import Figure
 
     axes = Figure(figsize=(6, 3.2), layout="constrained").subplots()
-    for what in ("train", "compress", "restore"):
+    for what in STEPS:
         axes.plot([row["n"] for row in rows], [1e6 / row[what]["rate_of_cpu"] for row in rows], "o-", label=what)
     axes.set(xscale="log", xlabel="records", ylabel="CPU time, µs a record", ylim=(0, None))
     axes.legend()
@@ -147,7 +175,7 @@ def draw(rows: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gigabytes", type=float, default=2)
+    parser.add_argument("--gigabytes", type=float, default=2, help="size of the large file; 0: none")
     parser.add_argument("--megabytes", type=int, default=600)
     parser.add_argument("--records", nargs="*", type=float, default=[1e4, 1e5, 1e6])
     parser.add_argument("--folder", type=Path, help="where the data are made; by default a temporary folder")
@@ -156,24 +184,29 @@ def main() -> None:
     if arguments.step:
         step(arguments.step[0], Path(arguments.step[1]), int(arguments.step[2]))
         return
-    large = int(arguments.gigabytes * 1e9 / VALUES)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        folder, by_size = Path(name), {}
-        for n in sorted({*map(int, arguments.records), IN_MEMORY, large}):
-            make(folder / f"{n}.npy", n)
-            limit = arguments.megabytes if n == large else None
-            by_size[n] = {what: run(what, folder, n, limit) for what in ("train", "compress", "restore")}
-            for path in folder.glob("*.n*"):
-                path.unlink()
-    big, small = by_size[large], by_size[IN_MEMORY]
-    results: dict[str, Any] = {"gigabytes": arguments.gigabytes, "megabytes": arguments.megabytes, "large": big}
-    results["share_of_rate_in_memory"] = {
-        what: {key: round(big[what][key] / small[what][key], 2) for key in ("rate", "rate_of_cpu")} for what in big
-    }
-    results["by_records"] = [{"n": n, **rows} for n, rows in by_size.items()]
-    results |= {"machine": machine(), "date": datetime.date.today().isoformat()}
+        for n in map(int, arguments.records):
+            keep({}, n, measure(Path(name), n, [None])[0])
+        large = int(arguments.gigabytes * 1e9 / VALUES)
+        if large:
+            limited, free = measure(Path(name), large, [arguments.megabytes, None])
+            shares = {
+                what: {key: round(limited[what][key] / free[what][key], 2) for key in ("rate", "rate_of_cpu")}
+                for what in STEPS
+            }
+            sizes = {"gigabytes": arguments.gigabytes, "megabytes": arguments.megabytes}
+            keep({**sizes, "large": limited, "in_memory": free, "share_of_rate_in_memory": shares}, large, free)
+
+
+def keep(found: dict[str, Any], n: int, rows: dict[str, Any]) -> None:
+    """Write results, with the rows of n records beside those of other numbers, and draw them."""
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    today = datetime.date.today().isoformat()
+    others = [row for row in results.get("by_records", ()) if row["n"] != n]
+    by_records = sorted([*others, {"n": n, "date": today, **rows}], key=lambda row: row["n"])
+    results |= {**found, "by_records": by_records, "machine": machine(), "date": today}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
-    draw(results["by_records"])
+    draw(by_records)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ class Training:
             self.run._cut(1)
             self.run.pace = _Fixed(openmp_threads)
         self.used: Counter[int] = Counter()
-        self.order: Tensor = self.run._order()
+        self.order: Tensor = self.run._order().indices
 
     @property
     def n_steps_an_epoch(self) -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
 from workloads import WORKLOADS
 
+from narrows.pictures import save
+from narrows.pictures.style import ACCENT, FAINT, INK, new_figure, style
+
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "pictures" / "time-to-quality.png"
+_WIDTH, _HEIGHT = 1000, 760  # pixels of a workload
 NAMES = {
     "sse": "squared error of an image",
     "ce": "cross-entropy of a pixel",
@@ -22,15 +25,22 @@ def draw(times: dict[str, Any]) -> None:
     rows = {name: row for name, row in times.items() if "sooner" in row}
     if not rows:
         return
-    figure = Figure(figsize=(3.2 * len(rows), 3.2), layout="constrained")
-    for axes, (name, row) in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows.items(), strict=True):
-        curve, tuned = row["original"]["curve"], row["tuned"]
-        axes.plot(
-            [point[2] for point in curve], [point[1] for point in curve], "o-", ms=3, color="0.5", label="original"
-        )
-        axes.axhline(curve[-1][1], color="0.8", lw=1, zorder=0)
-        axes.plot(tuned["cpu_seconds"], tuned["measured"], "*", ms=13, color="C0", label="narrows")
-        axes.set(xscale="log", xlabel="CPU seconds", ylabel=NAMES[WORKLOADS[name].measure])
-        axes.set_title(f"{name}: {row['sooner_in_cpu']:.3g} times sooner", fontsize=10)
-    figure.axes[0].legend(fontsize=8)
-    figure.savefig(PICTURE, dpi=110)
+    with style():
+        figure = new_figure(_WIDTH * len(rows), _HEIGHT)
+        for axes, (name, row) in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows.items(), strict=True):
+            curve, tuned = row["original"]["curve"], row["tuned"]
+            seconds, quality = [point[2] for point in curve], [point[1] for point in curve]
+            axes.plot(seconds, quality, marker="o", markersize=3, color=INK, label="the original, epoch by epoch")
+            axes.axhline(quality[-1], color=FAINT, linewidth=1, zorder=0)
+            axes.plot(
+                tuned["cpu_seconds"], tuned["measured"], "*", markersize=13, color=ACCENT, label="narrows, at its end"
+            )
+            axes.set(xscale="log", xlabel="CPU seconds", ylabel=NAMES[WORKLOADS[name].measure])
+            axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+            axes.xaxis.set_minor_formatter(lambda *_: "")
+            if min(*quality, tuned["measured"]) > 0:
+                axes.set_ylim(0, None)
+            axes.set_title(f"{name}: {row['sooner_in_cpu']:.3g} times sooner", loc="left")
+        figure.axes[0].legend(loc="lower right")
+        figure.tight_layout()
+        save(figure, PICTURE, force=True)

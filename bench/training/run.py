@@ -154,13 +154,12 @@ def main() -> None:
             if not arguments.times:
                 keep("speeds", one, speeds(workload, folder, arguments.threads, arguments.rounds))
             for which in [] if arguments.speed else arguments.sides:
-                row = stored()["times"].get(one, {})
-                if which in row and not arguments.again and not arguments.epochs:
+                if which in stored()["times"].get(one, {}) and not arguments.again and not arguments.epochs:
                     continue
-                row[which] = time_of(which, workload, folder, arguments.threads, arguments.epochs)
-                print(one, which, row[which], flush=True)
+                found = time_of(which, workload, folder, arguments.threads, arguments.epochs)
+                print(one, which, found, flush=True)
                 if not arguments.epochs:
-                    keep("times", one, compared(workload, row))
+                    keep("times", one, compared(workload, stored()["times"].get(one, {}) | {which: found}))
     draw(stored()["times"])
 
 

@@ -54,7 +54,11 @@ WORKLOADS = {
             128,
             10,
             "ce, noisy",
-            ("mnist", "--recipe", "conv-denoising", "--epochs", "3", "--set", "training__optimiser=adam"),
+            (
+                *("mnist", "--recipe", "conv-denoising", "--epochs", "4", "--batch-size", "64"),
+                *("--set", "network__resampling=stride", "--set", "training__optimiser=adam"),
+                *("--set", "training__optimiser__learning_rate=0.004", "--set", "training__schedule=one-cycle"),
+            ),
             3,
         ),
         Workload(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from narrows.archive.quality import misses_psnr
+from narrows.archive.quality import misses_trained_psnr
 from narrows.errors import NarrowsWarning
 from narrows.io.text import number, psnr_text
 
@@ -41,13 +41,13 @@ def quality_warnings(model: Autoencoder) -> tuple[NarrowsWarning, ...]:
     if asked is None or not qualities or model.model_.residual_part is not None:
         return ()
     best, default = max(one.psnr_db for one in qualities), model.codec_.qualities[model.codec_.default]
-    if misses_psnr(best, asked):
+    if misses_trained_psnr(best, asked):
         text = (
             f"The model was trained for {asked:g} dB, but reaches at most {best:.2f} dB on its training data. "
             f"Train for more epochs than {len(model.history_)} (--epochs), or {_larger_code(model)}."
         )
         return (NarrowsWarning(text, kind="psnr"),)
-    if misses_psnr(default.psnr_db, asked):
+    if misses_trained_psnr(default.psnr_db, asked):
         text = (
             f"The model was trained for {asked:g} dB, but its default quality reaches {default.psnr_db:.2f} dB on its "
             f"training data. `narrows compress --psnr {min(asked, int(best * 100) / 100):g}` chooses a finer quality "

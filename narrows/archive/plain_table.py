@@ -36,6 +36,7 @@ LONG_ROWS = "long_rows"
 """The entry of the metadata if the text has more bytes than the first readers of such tables take."""
 
 _MOST_BYTES, _MOST_LONG_BYTES = 1 << 20, 1 << 22  # a mebibyte takes some four seconds
+_MOST_COLUMNS = 1 << 16  # which takes some ten seconds; a text of empty cells has as many columns as bytes
 _MOST_ROWS, _FEW_ROWS = 256, 64  # with few, telling how columns are predicted always takes more than it saves
 _STORED, _BYTES = 0, 1
 _OPTIONS = {"delimiter": str, "encoding": str, "header": bool, "kinds": dict, "skipped": list}
@@ -61,12 +62,15 @@ class PlainTable(TableModel):
     def of(cls, text: bytes, options: dict[str, Any], about: dict[str, Any]) -> Self:
         """Return the table in a text, which is read with some options of `open_csv`.
 
+        What columns are said to have is not checked: earlier versions wrote archives of tables that `open_csv` refuses.
+
         Raises
         ------
         NarrowsError
             If it is none.
         """
-        source = csv_of_bytes(np.frombuffer(text, np.uint8), "its table", **options)
+        data = np.frombuffer(text, np.uint8)
+        source = csv_of_bytes(data, "its table", must_fit=False, most_columns=_MOST_COLUMNS, **options)
         made = cls(source.form, ColumnsModel.of([], group=1), source.facts, about)
         found = next(source.groups(source.n_rows))
         _add_ranges(source, found)
@@ -117,16 +121,20 @@ class PlainTable(TableModel):
         else:
             bits = reader.take(1)[0]
             text = FrozenBytes(reader.rest, n, 1, bits).sample()[0]
-        are_right = isinstance(options, dict) and all(
-            isinstance(options[key], _OPTIONS.get(key, ())) for key in options
-        )
-        if len(text) != n or not are_right:
+        if len(text) != n or not _are_options(options):
             raise CorruptArchiveError("the text of its table, or how it is read, is damaged")
         try:
             given = {name: one for name, one in options.items() if name != "skipped"}
             return cls.of(text, given, {"skipped": options.get("skipped", [])})
         except NarrowsError as error:
             raise CorruptArchiveError(f"the text of its table cannot be read: {error}") from error
+
+
+def _are_options(options: Any) -> bool:
+    """Return whether a value of the metadata has the form of options."""
+    if not isinstance(options, dict) or not all(isinstance(options[key], _OPTIONS.get(key, ())) for key in options):
+        return False
+    return all(isinstance(kind, str) for kind in options.get("kinds", {}).values())
 
 
 def _add_ranges(source: TableSource, group: Group) -> None:
@@ -142,7 +150,7 @@ def _add_ranges(source: TableSource, group: Group) -> None:
 
 def is_wide(source: TableSource) -> bool:
     """Return whether a table has so many columns for its few rows that it may be smaller as a text than in columns."""
-    return source.n_rows <= min(len(source.form.names), _MOST_ROWS)
+    return source.n_rows <= min(len(source.form.names), _MOST_ROWS) and len(source.form.names) <= _MOST_COLUMNS
 
 
 def is_only_text(source: TableSource) -> bool:

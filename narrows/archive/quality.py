@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from narrows.archive.description import Description
     from narrows.codec.operating_point import OperatingPoint
 
-__all__ = ["choose_quality", "coarser_qualities", "misses_bytes", "misses_psnr", "size_warnings"]
+__all__ = ["choose_quality", "coarser_qualities", "misses_bytes", "misses_psnr", "misses_trained_psnr", "size_warnings"]
 
 # The tolerance for a requested PSNR, 6 % of the squared error, and the same factor for a requested size.
 _CLOSE_ENOUGH_DB = 0.25
+_TRAINED_DB = 0.05  # the tolerance on training data, of which a model knows its PSNR
 
 
 def choose_quality(
@@ -111,6 +112,17 @@ def coarser_qualities(codec: FrozenCodec) -> list[OperatingPoint]:
 def misses_psnr(psnr_db: float, asked: float) -> bool:
     """Return whether a PSNR is below the requested PSNR by more than the tolerance."""
     return psnr_db < asked - _CLOSE_ENOUGH_DB
+
+
+def misses_trained_psnr(psnr_db: float, trained_for: float) -> bool:
+    """Return whether a PSNR on training data is below the one that the model was trained for.
+
+    Examples
+    --------
+    >>> misses_trained_psnr(19.96, 20.0), misses_trained_psnr(19.79, 20.0)
+    (False, True)
+    """
+    return psnr_db < trained_for - _TRAINED_DB
 
 
 def misses_bytes(bytes_per_record: float, asked: float) -> bool:

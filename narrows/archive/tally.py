@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from narrows.archive.quality import misses_psnr
+from narrows.archive.quality import misses_psnr, misses_trained_psnr
 from narrows.codec.operating_point import OperatingPoint
 from narrows.data.text.comparison import compared
 from narrows.errors import NarrowsWarning
@@ -116,7 +116,7 @@ class ErrorTally:
             text = f"The records are restored at {psnr:.2f} dB, less than the requested {asked:g} dB. The quality was "
             text += "chosen by its PSNR on training data. Request a higher PSNR, or train on more data."
             found.append(NarrowsWarning(text, kind="psnr", count=self.n_records))
-        elif trained_for is not None and misses_psnr(max(psnr, self.quality.psnr_db), trained_for):
+        elif trained_for is not None and misses_trained_psnr(max(psnr, self.quality.psnr_db), trained_for):
             text = f"The records are restored at {psnr:.2f} dB, and the model was trained for {trained_for:g} dB, "
             text += f"which its code misses. `narrows compress --psnr {trained_for:g}` reaches it, in more bytes."
             found.append(NarrowsWarning(text, kind="psnr", count=self.n_records))

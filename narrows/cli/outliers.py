@@ -8,7 +8,7 @@ import click
 
 from narrows.cli.console import aligned, count, print_json, print_written
 from narrows.cli.inputs import check_file_output, load_model
-from narrows.cli.options import output_option, write_options
+from narrows.cli.options import FORMAT_OPTIONS, output_option, write_options
 from narrows.cli.outliers_of_records import Asked, score_records_of
 from narrows.cli.outputs import READS, READS_PIPE, WRITES, Verb
 from narrows.cli.progress import show_progress
@@ -90,6 +90,11 @@ dates, a .npy file if it has one axis; with --window, also one of shape (steps, 
 @click.option("--time", metavar="COLUMN", help="Column of times in a .csv file; by default the first column of dates.")
 @click.option("--values", metavar="COLUMNS", help="Columns of values in a .csv file; by default all others.")
 @click.option("--group", metavar="COLUMN", help="Column in a .csv file that names the series of each row.")
+@click.option(
+    "--columns",
+    metavar=FORMAT_OPTIONS["columns"][0].metavar,
+    help=f"{FORMAT_OPTIONS['columns'][1].capitalize()}.",
+)
 @write_options
 def outliers(
     *,
@@ -107,6 +112,7 @@ def outliers(
     time: str | None,
     values: str | None,
     group: str | None,
+    columns: str | None,
     force: bool,
     as_json: bool,
     quiet: bool,
@@ -120,6 +126,8 @@ def outliers(
     _check_contamination(contamination, loaded)
     reading = {"time": time, "values": values, "group": group}
     is_series = window is not None or any(reading.values()) or (loaded is not None and _is_of_windows(loaded))
+    if columns is not None:
+        reading["columns"] = columns
     source = _open(data, reading, is_series=is_series, quiet=quiet)
     trained = None if train is None else _open(train, reading, is_series=source.windows is not None, quiet=quiet)
     of_records: dict[str, Any] = {"contamination": contamination, "explain": explain, "picture": picture, "save": save}
@@ -141,8 +149,7 @@ def outliers(
     del of_records["picture"]
     if given := [name for name, value in (of_records | more).items() if value is not None and value is not False]:
         raise click.UsageError(
-            f"--{given[0].replace('_', '-')} is for records, and {source.name} is a series, whose threshold is fixed. "
-            "Omit it."
+            f"--{given[0].replace('_', '-')} is for records, and {source.name} is a series. Omit it."
         )
     _score_steps(source, loaded, trained, output, picture, window=window, force=force, as_json=as_json)
 
@@ -232,7 +239,7 @@ def _open(path: str, reading: dict[str, Any], *, is_series: bool, quiet: bool) -
         if not is_series:
             from narrows.uses.record_outliers import open_records
 
-            return open_records(path, progress)
+            return open_records(path, progress, columns=reading.get("columns"))
         source = narrows.data.open(path, window="auto", progress=progress, **reading)
     if source.windows is None:
         raise DataError(f"{source.name} holds no series. Give a .csv, .wav or .npy file.")

@@ -113,7 +113,6 @@ def picture(
         source = loaded.records_of(open_data(data, shape=loaded.shape_, limit=limit, quiet=quiet, **reading))
         from narrows.data.for_model import check_fits
 
-        source = loaded.records_of(source) if loaded.record_ == "columns" else source
         check_fits(source, loaded.shape_)
     if kind == "report":
         from narrows.evaluation.model_report import model_report

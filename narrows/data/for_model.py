@@ -113,11 +113,12 @@ convert="grey", resize=(28, 28))).'
     if source.windows is not None and shape[1:] != source.shape[1:]:
         wanted, given = math.prod(shape[1:]), source.windows.series.n_channels
         how = " Choose columns (--values)." if source.kind == "csv" else ""
-        return f" Each step of the model's records has {count(wanted, 'value')}, of {source.name} {given}.{how}"
+        needed = f"Each step of the model's records has {count(wanted, 'value')}"
+        return f" {needed}, and each step of {source.name} has {given}.{how}"
     if source.windows is not None and shape[0] != source.shape[0]:
-        return f" Cut the series into windows of {shape[0]:,} steps, with --window {shape[0]} (window={shape[0]})."
+        return f" Cut the series into {_windows(shape[0])}."
     if source.windows is None and source.kind in {"npy", "array"} and len(shape) > 1 and source.shape == shape[1:]:
-        return f" If this is one series, cut it into windows of {shape[0]:,} steps, with --window {shape[0]}."
+        return f" If this is one series, cut it into {_windows(shape[0])}."
     is_image = len(shape) == 2 or (len(shape) == 3 and shape[-1] in {1, 3})
     if source.kind != "images" or not is_image:
         return ""
@@ -140,3 +141,8 @@ convert="grey", resize=(28, 28))).'
         f" Open the images as the model needs them, with {' '.join(flags)} "
         f"(in Python: narrows.data.open(..., {', '.join(arguments)}))."
     )
+
+
+def _windows(n_steps: int) -> str:
+    """Return what windows are needed, with the options."""
+    return f"windows of {n_steps:,} steps, with --window {n_steps} (window={n_steps})"

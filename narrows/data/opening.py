@@ -155,7 +155,7 @@ def _open_frame_or_array(data: Any, limit: int | None, *, as_rows: bool) -> Sour
         return open_array(data)
     if not (as_rows or has_typed_columns(data)):
         return open_frame(data)
-    found = source_of_arrow(arrow_of_frame(with_words(data)), "data frame", "array", limit)
+    found = source_of_arrow(arrow_of_frame(with_words(data), with_labels=False), "data frame", "array", limit)
     return source_of_table(typed_table(found), f"data frame of {found.n_rows:,} rows", "array", as_rows=as_rows)
 
 

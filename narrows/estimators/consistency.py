@@ -37,7 +37,7 @@ class PartlyLabelledRecords(Records):
     """
 
     def __init__(self, records: JoinedRecords, labels: NDArray[np.int64]) -> None:
-        self.unlabelled, self.weights = records, records.weights
+        self.unlabelled, self.weights, self.files = records, records.weights, records.files
         every = np.full(len(records), NO_LABEL, np.int64)
         every[: len(labels)] = labels
         self.labels = torch.from_numpy(every).to(records.device)
@@ -51,6 +51,12 @@ class PartlyLabelledRecords(Records):
     @property
     def device(self) -> torch.device:
         return self.unlabelled.device
+
+    def block(self, n_bytes: int) -> int:
+        return self.unlabelled.block(n_bytes)
+
+    def expect(self, indices: Tensor) -> None:
+        self.unlabelled.expect(indices)
 
     def take(self, indices: Tensor) -> Any:
         return Labelled(self.unlabelled.take(indices), self.labels.index_select(0, indices))

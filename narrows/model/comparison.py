@@ -127,6 +127,7 @@ def check_against_pca(model: FittedModel, pca: PrincipalComponents, records: Rec
         return
     chain, few = model.chain, torch.linspace(0, len(records) - 1, min(len(records), _SAMPLE), dtype=torch.float64)
     rows = few.long().to(records.device)
+    records.expect(rows)
     sample, weights = Records(records.take(rows).cpu().numpy(), records.device), _weights(records, rows)
     if not restores(model):
         warn_of_ruined_columns(model, sample.tensor.cpu().numpy(), "its training data")

@@ -15,6 +15,7 @@ In training a convolution of values that are repeated in windows of 2×2 is one 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -216,7 +217,9 @@ def _sum_of_products(x: Tensor, weight: Tensor, bias: Tensor, geometry: _Geometr
     """Return a transposed convolution by one product and a sum over the positions of the kernel."""
     n_in, n_out, *kernel = weight.shape
     n, _, *size = x.shape
-    images = torch.mm(weight.permute(2, 3, 1, 0).reshape(-1, n_in), _as_rows(x).t()).view(-1, n_out, n, *size)
+    images = torch.mm(weight.permute(2, 3, 1, 0).reshape(-1, n_in), _as_rows(x).t()).view(
+        math.prod(kernel), n_out, n, *size
+    )
     stride, padding, more = geometry
     reach = [(at - 1) * step + k for at, step, k in zip(size, stride, kernel, strict=True)]
     out = [at - 2 * p + m for at, p, m in zip(reach, padding, more, strict=True)]

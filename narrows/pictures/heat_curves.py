@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.errors import DataError
+from narrows.pictures.limits import drawable, limits_around
 from narrows.pictures.style import ACCENT, FAINT, INK, MUTED, axes_at, new_figure, style, text_at, text_width
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def heat_curves(
     """
     if not len(records):
         raise DataError("A picture of curves needs at least one record.")
+    records, expected = drawable(records), drawable(expected)
     names = channels or ([""] if records.shape[2] == 1 else [f"channel {c}" for c in range(records.shape[2])])
     n_panels = min(len(names), _MOST_PANELS)
     height = _HEIGHTS[n_panels]
@@ -84,10 +86,7 @@ def heat_curves(
 
 def _draw(axes: Axes, record: Floats, expected: Floats, parts: Floats, deepest: float) -> None:
     steps = np.arange(len(record))
-    both = np.concatenate([record, expected])
-    low, high = (float(np.nanmin(both)), float(np.nanmax(both))) if np.isfinite(both).any() else (0.0, 1.0)
-    space = 0.08 * (high - low) or 0.5
-    extent = (-0.5, len(record) - 0.5, low - space, high + space)
+    extent = (-0.5, len(record) - 0.5, *limits_around(np.concatenate([record, expected]), 0.08))
     red = np.zeros((1, len(record), 4))
     red[..., :3] = _rgb(ACCENT)
     red[..., 3] = _DEEPEST * (parts / max(deepest, 1e-12)) ** _CONTRAST

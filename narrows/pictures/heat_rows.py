@@ -14,8 +14,6 @@ from narrows.pictures.style import (
     ACCENT,
     FAINT,
     INK,
-    MUTED,
-    PAPER,
     axes_in_pixels,
     new_figure,
     style,
@@ -34,7 +32,7 @@ Floats = NDArray[np.float64]
 _MARGIN, _LINE, _GAP, _SPACE = 28, 28, 8, 26  # pixels
 _SIZE, _LONGEST, _MOST_COLUMNS = 7.0, 24, 12  # points of text, letters of a cell, columns
 _NOTED = 0.2  # of the largest part of a row, from which on a cell has its note
-_DEEPEST, _WHITE_FROM = 0.85, 0.55  # opacity of the red; share of the largest part from which on text is white
+_DEEPEST = 0.85  # opacity of the red, which dark text can still be read on
 
 
 def heat_rows(
@@ -90,9 +88,8 @@ def heat_rows(
             _write(figure, _MARGIN - _SPACE / 2, top, caption, color=INK, fontweight="bold")
             for j, left, width in zip(chosen, lefts, widths, strict=False):
                 _fill(axes, (left, top), (width - 2, 2 * _LINE), float(shares[i, j]))
-                is_dark = shares[i, j] >= _WHITE_FROM
-                _write(figure, left, top, cells[i][j], color=PAPER if is_dark else INK)
-                _write(figure, left, top + _LINE, noted[i][j], color=PAPER if is_dark else MUTED)
+                _write(figure, left, top, cells[i][j], color=INK)
+                _write(figure, left, top + _LINE, noted[i][j], color=INK)
     return figure
 
 

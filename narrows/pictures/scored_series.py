@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from narrows.errors import DataError
+from narrows.pictures.limits import drawable, limits_around
 from narrows.pictures.style import ACCENT, FAINT, INK, MUTED, axes_at, new_figure, style, text_at, text_width
 
 if TYPE_CHECKING:
@@ -77,7 +78,9 @@ def scored_series(
         top = _MARGIN + _LEGEND
         for channel, name in enumerate(names):
             axes = axes_at(figure, left, top + channel * (height + _GAP), _WIDTH, height)
-            _draw_curve(axes, values[:, channel], ranges, INK)
+            x = drawable(values[:, channel])
+            _draw_curve(axes, x, ranges, INK)
+            axes.set_ylim(*limits_around(x, 0.05))
             axes.tick_params(labelbottom=False)
             axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7, color=INK)
         below = axes_at(figure, left, top + len(names) * (height + _GAP), _WIDTH, _SCORES)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from narrows.errors import DataError, InvalidParameterError
+from narrows.pictures.limits import drawable, limits_around
 from narrows.pictures.records import check_same_shape
 from narrows.pictures.style import ACCENT, CLASSES, FAINT, INK, MUTED, axes_at, new_figure, style, text_at
 
@@ -59,7 +60,7 @@ def series(
     ShapeMismatchError
         States of different shapes.
     InvalidParameterError
-        No states.
+        No states, or fewer names or times than channels or steps.
     """
     if not states:
         raise InvalidParameterError("The 'states' of series must hold at least one. Got none.")
@@ -67,6 +68,11 @@ def series(
     check_same_shape(drawn)
     first = next(iter(drawn.values()))
     n_steps, n_channels = first.shape
+    for name, given, n in (("channels", channels, n_channels), ("steps", steps, n_steps)):
+        if given is not None and len(given) < n:
+            raise InvalidParameterError(
+                f"The '{name}' of series must hold a text for each of its {n:,} {name}. Got {len(given):,}."
+            )
     n_drawn = min(n_channels, _MOST_CHANNELS)
     with style():
         height = 2 * _MARGIN + _LEGEND + n_drawn * (_HEIGHT + _GAP)
@@ -98,8 +104,7 @@ def _columns(name: str, value: ArrayLike) -> Floats:
         raise DataError(
             f"'{name}' must hold numbers of shape (steps,) or (steps, channels). Got {x.dtype} of shape {x.shape}."
         )
-    columns = x.astype(np.float64).reshape(len(x), -1)
-    return np.where(np.isfinite(columns), columns, np.nan)
+    return drawable(x).reshape(len(x), -1)
 
 
 def _draw_channel(axes: Axes, states: dict[str, Floats], starts: Sequence[int]) -> None:
@@ -112,12 +117,7 @@ def _draw_channel(axes: Axes, states: dict[str, Floats], starts: Sequence[int]) 
     for start in starts:
         axes.axvline(start, color=FAINT, linewidth=0.6, zorder=1)
     axes.margins(x=0)
-    known = np.concatenate(list(states.values()))
-    if np.isfinite(known).any():
-        low, high = float(np.nanmin(known)), float(np.nanmax(known))
-        space = 0.06 * (high - low) or 0.5 * max(abs(high), 1e-300)
-        if np.isfinite(high - low):
-            axes.set_ylim(low - space, high + space)
+    axes.set_ylim(*limits_around(np.concatenate(list(states.values())), 0.06))
     axes.locator_params(axis="y", nbins=4)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.tick_params(length=0)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from narrows.data.mapped import MappedRecords
 from narrows.numerics.batches import Labelled
 from narrows.numerics.floats import has_float64
 from narrows.training.loop import train
@@ -84,6 +85,16 @@ class _Sent:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    @property
+    def files(self) -> Sequence[MappedRecords]:
+        return self.records.files
+
+    def block(self, n_bytes: int) -> int:
+        return self.records.block(n_bytes)
+
+    def expect(self, indices: Tensor) -> None:
+        self.records.expect(indices.cpu())
 
     def take(self, indices: Tensor) -> Any:
         return self._sent(self.records.take(indices.cpu()))

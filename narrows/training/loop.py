@@ -17,6 +17,7 @@ from contextlib import nullcontext
 import torch
 from torch import Generator, Tensor, nn
 
+from narrows.data.mapped import read_at_random
 from narrows.errors import TrainingCollapsedError, TrainingDivergedError
 from narrows.numerics.floats import wide
 from narrows.numerics.processes import Processes, processes
@@ -30,8 +31,8 @@ from narrows.training.interruption import Interruption, TrainingInterrupted
 from narrows.training.memory import kept_if_asked
 from narrows.training.openmp import same_bits
 from narrows.training.opponent import contest_of
+from narrows.training.orders import Order
 from narrows.training.pace import Pace
-from narrows.training.partners import in_pairs
 from narrows.training.progress import Callback, Epoch
 from narrows.training.reduction import Reduction, begin_together
 from narrows.training.run_state import reseed_for_step, restore, state_of, unfinished_epoch
@@ -146,6 +147,7 @@ class Run:
         self.reduction = Reduction(together, self.learner, stage.opponent) if together.n > 1 else None
         self.stepper = stage.stepper or self.settings.optimiser.build(self.learner.parameters())
         self.device, self.n_epochs = self.records.device, stage.n_epochs
+        self.by_blocks = together.any(bool(self.records.files))  # shuffled
         self.divide(self.settings.batch_size * together.n)
         self.errors = SquaredErrors(self.device)
 
@@ -164,10 +166,9 @@ class Run:
         """Train to the end of the stage and return its history."""
         if self.stage.name:
             self.callback.stage(self.stage.name)
-        first = self.stage.first_epoch
-        self.callback.start(first + self.n_epochs, len(self.records), first + self.epoch)
+        self.callback.start(self.stage.first_epoch + self.n_epochs, len(self.records), self.number - 1)
         try:
-            with kept_if_asked(), Interruption(saves=self.saves) as interruption:
+            with kept_if_asked(), read_at_random(self.stage.files), Interruption(saves=self.saves) as interruption:
                 while not self.is_over:
                     self.train_epoch(interruption)
                 self._save_if_asked()
@@ -220,7 +221,7 @@ class Run:
         while self.step < self.n_steps:
             at = self.step * self.batch_size
             end = len(order) if self.step == self.n_steps - 1 else at + self.batch_size
-            self._train_step(order[at:end], stops=interruption.requested)
+            self._train_step(order.batch(at, end), stops=interruption.requested)
             self.step += 1
             if interruption.requested if self.reduction is None else self.reduction.must_stop:
                 self.seconds += time.perf_counter() - began
@@ -320,12 +321,11 @@ class Run:
             (None, None) if held_out is None else mean_loss_and_mse(self.learner, held_out, self.workers, self.together)
         )
 
-    def _order(self) -> Tensor:
+    def _order(self) -> Order:
         if not self.settings.shuffle:
-            return torch.arange(len(self.records), device=self.device)
+            return Order(torch.arange(len(self.records), device=self.device), self.records)
         drawn_by = generator(self.seed, self.stage.order, *self.stage.index, self.number - 1)
-        order = torch.randperm(len(self.records), generator=drawn_by).to(self.device)
-        return order if self.stage.neighbours is None else in_pairs(order, self.stage.neighbours, drawn_by)
+        return Order.drawn(self.records, drawn_by, by_blocks=self.by_blocks, neighbours=self.stage.neighbours)
 
     def divide(self, batch_size: int) -> None:
         """Divide the records into batches of this size, that of all processes together, from now on."""

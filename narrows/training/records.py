@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from narrows.data.mapped import MappedRecords, larger_than_memory
 from narrows.numerics.batches import Labelled
 
 __all__ = ["JoinedRecords", "LabelledRecords", "RecordSource", "Records"]
@@ -26,6 +27,16 @@ class RecordSource(Protocol):
     @property
     def device(self) -> torch.device:
         """Device of the batches."""
+
+    @property
+    def files(self) -> Sequence[MappedRecords]:
+        """The files larger than memory that records are in, if there are any."""
+
+    def block(self, n_bytes: int) -> int:
+        """Return how many records have about this size, at least 1."""
+
+    def expect(self, indices: Tensor) -> None:
+        """Begin to read the records at these indices from such files."""
 
     def take(self, indices: Tensor) -> Any:
         """Return a batch for the learner: the records at these indices."""
@@ -55,9 +66,12 @@ class Records:
     ----------
     weights : Tensor of shape (m,), or None
         The weight of each value in the loss; None: all are 1.
+    files : sequence of MappedRecords
+        The file that the values are in, if it is larger than memory.
     """
 
     weights: Tensor | None = None
+    files: Sequence[MappedRecords] = ()
 
     def __init__(self, values: NDArray[Any], device: torch.device, rows: NDArray[np.int64] | None = None) -> None:
         if any(stride < 0 or stride % values.itemsize for stride in values.strides):
@@ -66,6 +80,8 @@ class Records:
             # Read-only arrays are allowed, since nothing is ever written to them.
             warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
             self.tensor = torch.from_numpy(values).to(device)
+        file = larger_than_memory(values) if device.type == "cpu" else None
+        self.files = () if file is None else (file,)
         self.rows = None if rows is None else torch.from_numpy(rows).to(device)
 
     def only(self, rows: NDArray[np.int64] | None) -> Records:
@@ -103,6 +119,15 @@ class Records:
         """Device of the records."""
         return self.tensor.device
 
+    def block(self, n_bytes: int) -> int:
+        """Return how many records have about this size, at least 1."""
+        return max(1, n_bytes // max(self.tensor[:1].nbytes, 1))
+
+    def expect(self, indices: Tensor) -> None:
+        """Begin to read the records at these indices, if they are in a file larger than memory."""
+        for file in self.files:
+            file.will_need((indices if self.rows is None else self.rows[indices]).numpy())
+
     def take(self, indices: Tensor) -> Tensor:
         """Return the records at these indices, shape (len(indices), *shape)."""
         return self.tensor.index_select(0, indices if self.rows is None else self.rows[indices])
@@ -111,7 +136,12 @@ class Records:
         """Yield all records in order."""
         if self.rows is None:
             return iter(torch.split(self.tensor, size))
-        return (self.tensor.index_select(0, rows) for rows in torch.split(self.rows, size))
+        return map(self._batch, torch.split(self.rows, size))
+
+    def _batch(self, rows: Tensor) -> Tensor:
+        for file in self.files:
+            file.will_need(rows.numpy())
+        return self.tensor.index_select(0, rows)
 
 
 class LabelledRecords(Records):
@@ -133,6 +163,7 @@ class LabelledRecords(Records):
     def __init__(self, unlabelled: Records, labels: NDArray[np.int64]) -> None:
         self.unlabelled = unlabelled
         self.tensor, self.rows, self.weights = unlabelled.tensor, unlabelled.rows, unlabelled.weights
+        self.files = unlabelled.files
         self.labels = Records(labels, unlabelled.device)
         self.labels.rows = unlabelled.rows
 
@@ -148,6 +179,7 @@ class JoinedRecords(Records):
 
     def __init__(self, parts: Sequence[Records]) -> None:
         self.parts = tuple(parts)
+        self.files = [file for part in self.parts for file in part.files]
         of_parts = [part.weights_of() for part in self.parts]
         known = next((weights for weights in of_parts if weights is not None), None)
         if known is not None:  # other records count as those of a mean weight
@@ -164,15 +196,27 @@ class JoinedRecords(Records):
     def device(self) -> torch.device:
         return self.parts[0].device
 
+    def block(self, n_bytes: int) -> int:
+        return self.parts[0].block(n_bytes)
+
+    def expect(self, indices: Tensor) -> None:
+        for part, _, of_part in self._shared(indices):
+            part.expect(of_part)
+
     def take(self, indices: Tensor) -> Tensor:
         first = self.parts[0]
         taken = first.tensor.new_empty((len(indices), *first.tensor.shape[1:]))
+        for part, here, of_part in self._shared(indices):
+            taken[here] = part.take(of_part)
+        return taken
+
+    def _shared(self, indices: Tensor) -> Iterator[tuple[Records, Tensor, Tensor]]:
+        """Yield the parts, the places among the indices that are theirs, and the indices in the part."""
         start = 0
         for part in self.parts:
             (here,) = ((indices >= start) & (indices < start + len(part))).nonzero(as_tuple=True)
-            taken[here] = part.take(indices[here] - start)
+            yield part, here, indices[here] - start
             start += len(part)
-        return taken
 
     def batches(self, size: int) -> Iterator[Tensor]:
         return chain.from_iterable(part.batches(size) for part in self.parts)

@@ -35,6 +35,7 @@ def state_of(run: Run) -> State:
         "step": run.step,
         "batch_size": run.batch_size,
         "shards": run.n_shards,
+        "by_blocks": run.by_blocks,
         "seconds": run.seconds,
         "history": [row.to_json() for row in run.history],
         "best_loss": run.best.loss if run.best.weights else None,
@@ -91,6 +92,7 @@ def restore(run: Run, state: State) -> None:
     run.losses_after = [row.watched_loss for row in run.history]
     loss = float("inf") if values["best_loss"] is None else values["best_loss"]
     run.best = Best(loss, state.group("best"), values["epochs_since_best"])
+    run.by_blocks = values.get("by_blocks", False)  # older runs shuffled all records
     run.is_stopped = values.get("is_stopped", False)
 
 

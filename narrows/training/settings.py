@@ -57,7 +57,11 @@ class Training(Part, axis="training", name="training"):
         "weights themselves",
         default=0.0,
     )
-    shuffle: bool = option(Boolean(), "a new order in every epoch", default=True)
+    shuffle: bool = option(
+        Boolean(),
+        "a new order in every epoch; of a file larger than half the memory one by blocks, so that it is read fast",
+        default=True,
+    )
     precision: str = option(Choice("float32", "float64"), "dtype of the weights", default="float32")
     threads: int | None = option(
         optional(Integer(1)), "CPU threads to train with; None: as many as the process may use", default=None

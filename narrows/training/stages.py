@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from narrows.data.mapped import MappedRecords
 from narrows.numerics.randomness import Stream
 from narrows.training.learner import Learner
 from narrows.training.opponent import Opponent
@@ -71,6 +72,11 @@ class Stage:
     def keeps_best(self) -> bool:
         """Whether the best weights are kept; early stopping keeps them too."""
         return self.keep_best or self.settings.patience is not None
+
+    @property
+    def files(self) -> list[MappedRecords]:
+        """The files larger than memory that records are in, if there are any."""
+        return [*self.records.files, *(self.validation.files if self.validation is not None else ())]
 
     @property
     def n_epochs(self) -> int:

@@ -61,18 +61,23 @@ class RecordOutliers:
         return [i for i in largest if parts[i] >= _LEAST_PART * parts[largest[0]]]
 
 
-def open_records(data: str, progress: Progress | None = None) -> Source:
+def open_records(data: str, progress: Progress | None = None, *, columns: str | None = None) -> Source:
     """Return the records of a path or a name, or a series with its windows.
 
     A .csv file of several columns that are no typed columns, for example since their numbers have more digits than
     floats, is read as numbers.
+
+    Parameters
+    ----------
+    columns : str, optional
+        What columns of a table have, as for `narrows.data.open`.
     """
     import narrows.data
 
     try:
-        return narrows.data.open(data, progress=progress)
+        return narrows.data.open(data, progress=progress, columns=columns)
     except DataError as error:
-        if not data.lower().endswith((".csv", ".tsv")):
+        if columns is not None or not data.lower().endswith((".csv", ".tsv")):
             raise
         try:
             source = narrows.data.open(data, window="auto", progress=progress)

@@ -79,6 +79,8 @@ def originals(folder: Path) -> list[Original]:
             ):
                 narrows.compress(source, path, **how, **more)
             with open_archive(path) as archive:
+                is_over_channels = archive.metadata.more.get("over_channels") == 1
+                assert is_over_channels == (name == "field" and channels == 3), "some archives have such blocks"
                 made.append(Original(path.read_bytes(), archive.read(), archive.series.times.ticks))
     return made
 

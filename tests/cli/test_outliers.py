@@ -208,3 +208,22 @@ def test_a_trained_autoencoder_scores_and_the_oddest_images_are_drawn(narrows, m
     again = narrows.json("outliers", "digits:test", "-m", "d.safetensors", "-o", "again.csv")
     assert again["worst"] == found["worst"]
     assert Path("again.csv").read_bytes() == Path("scores.csv").read_bytes()
+
+
+def test_columns_of_a_table_are_left_out_or_have_another_kind(narrows, monkeypatch):
+    monkeypatch.setattr("narrows.estimators.outliers.defaults._STEPS", 2)
+    rows = [f"{i},{i % 5},{i % 7 + 0.5}" for i in range(60)]
+    Path("t.csv").write_text("\n".join(["id,shop,price", *rows]))
+    narrows(
+        "outliers", "t.csv", "-o", "s.csv", "--explain", "--columns", "id:skip,shop:category", "--save", "d.safetensors"
+    )
+    header = list(read("s.csv")[0])
+    assert [name for name in header if name.startswith("part")] == ["part of shop", "part of price"]
+    narrows("outliers", "t.csv", "-o", "again.csv", "--explain", "--columns", "id:skip", "-m", "d.safetensors")
+    assert Path("again.csv").read_bytes() == Path("s.csv").read_bytes()
+    assert (
+        "is for series"
+        in narrows.fails("outliers", "t.csv", "-o", "x.csv", "--columns", "id:skip", "--time", "id").stderr
+    )
+    np.save("x.npy", np.arange(40.0).reshape(20, 2))
+    assert "'columns'" in narrows.fails("outliers", "x.npy", "-o", "x.csv", "--columns", "a:skip").stderr

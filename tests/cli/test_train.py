@@ -143,10 +143,25 @@ def test_a_model_for_archives_that_keep_bits_misses_no_quality(codec_model, monk
 
 
 def test_a_quality_that_only_a_finer_step_reaches_is_said_with_the_option_that_takes_it(codec_model, monkeypatch):
-    asked = codec_model.codec_.qualities[codec_model.codec_.default].psnr_db + 0.26
+    asked = codec_model.codec_.qualities[codec_model.codec_.default].psnr_db + 0.06
     monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", asked)
     (warning,) = quality_warnings(codec_model)
     assert f"narrows compress --psnr {asked:g}` chooses a finer quality" in str(warning)
+
+
+def test_missing_the_quality_by_two_tenths_of_a_db_is_said_by_train_and_by_compress(
+    codec_model, digits, monkeypatch, tmp_path
+):
+    codec = codec_model.codec_
+    best = max(one.psnr_db for one in codec.qualities)
+    monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", best + 0.2)
+    (warning,) = quality_warnings(codec_model)
+    assert f"but reaches at most {best:.2f} dB" in str(warning)
+    default = codec.qualities[codec.default].psnr_db
+    for more, n in ((0.04, 0), (0.2, 1)):
+        monkeypatch.setattr(codec_model.chain_.parts.likelihood, "psnr", default + more)
+        made = package.compress(digits[0][:300], tmp_path / "x.narrows", model=codec_model, force=True)
+        assert sum("which its code misses" in str(one) for one in made.warnings) == n, made
 
 
 def test_the_same_command_gives_the_same_model(narrows):

@@ -59,6 +59,16 @@ def test_gradients_have_gradients(layer):
     assert torch.autograd.gradgradcheck(layer, x, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(1, 20), (4, 1)])
+def test_no_records_are_none(shape):
+    layer = Convolution(*shape, 3, padding=1)
+    x = torch.randn(0, shape[0], 4, 4, requires_grad=True)
+    assert layer(x).shape == (0, shape[1], 4, 4)
+    assert layer.of_repeated(x).shape == (0, shape[1], 8, 8)
+    layer(x).sum().backward()
+    assert not layer.weight.grad.any()
+
+
 def gradients_of(y, layer, x):
     torch.manual_seed(0)
     return [y, *torch.autograd.grad(y, [x, *layer.parameters()], torch.randn(y.shape, dtype=y.dtype))]

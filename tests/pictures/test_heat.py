@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
+from narrows import pictures
 from narrows.errors import DataError
 from narrows.pictures.heat_curves import heat_curves
 from narrows.pictures.heat_rows import heat_rows
@@ -71,3 +73,32 @@ def test_long_series_keep_their_extremes_above_the_scores_and_outliers_are_marke
     assert figure.axes[-1].get_xticklabels()[0].get_text() == "noon"
     with pytest.raises(DataError, match="at least one"):
         scored_series(x[:0], score[:0], [], threshold=5.0, channels=["a"])
+
+
+@pytest.mark.parametrize("x", [np.linspace(-1, 1, 9) * 1.7e308, np.full(9, 1.7e308), np.r_[np.inf, np.zeros(8)]])
+def test_numbers_as_large_as_floats_can_be_are_drawn(x, tmp_path):
+    columns, known = x[:, None], np.isfinite(x)
+    figures = {
+        "scored": scored_series(columns, np.zeros(9), [], threshold=5.0, channels=["a"]),
+        "curves": heat_curves(columns[None], columns[None] / 2, np.ones((1, 9, 1)), captions=["r"]),
+        "series": pictures.series({"a": columns, "b": columns / 2}),
+    }
+    for name, figure in figures.items():
+        pictures.save(figure, tmp_path / f"{name}.png")
+        low, high = figure.axes[0].get_ylim()
+        drawn = np.clip(x[known], -1e300, 1e300)
+        assert low < drawn.min() <= drawn.max() < high
+
+
+def test_text_can_be_read_on_every_red():
+    figure = heat_rows([["1", "2"]], [["a", "b"]], np.array([[1.0, 0.6]]), ("x", "y"), captions=["row"])
+    for patch, text in zip(figure.axes[0].patches, ("1", "2"), strict=True):
+        background = np.array(patch.get_facecolor()[:3]) * patch.get_alpha() + 1 - patch.get_alpha()
+        (written,) = [one for one in figure.texts if one.get_text() == text]
+        light, dark = sorted((luminance(background), luminance(to_rgb(written.get_color()))), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) > 4  # the contrast of the WCAG
+
+
+def luminance(colour):
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return np.dot([0.2126, 0.7152, 0.0722], linear)

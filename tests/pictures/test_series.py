@@ -40,6 +40,10 @@ def test_states_must_have_one_shape_and_there_must_be_one():
         pictures.series({"x": np.zeros(3), "y": np.zeros(4)})
     with pytest.raises(InvalidParameterError, match="at least one"):
         pictures.series({})
+    with pytest.raises(InvalidParameterError, match=r"'channels' .* each of its 2 channels\. Got 1"):
+        pictures.series({"x": np.zeros((3, 2))}, channels=["a"])
+    with pytest.raises(InvalidParameterError, match=r"'steps' .* each of its 3 steps\. Got 1"):
+        pictures.series({"x": np.zeros((3, 2))}, steps=["noon"])
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +78,10 @@ def test_generated_windows_of_several_channels_have_a_panel_for_each(windows_of_
 
 @pytest.mark.parametrize(
     ("records", "advice"),
-    [((64, 2), "one series, cut it into windows of 16 steps"), ("64 of 1 channel", "has 2 values, of .* 1")],
+    [
+        ((64, 2), "one series, cut it into windows of 16 steps"),
+        ("64 of 1 channel", "has 2 values, and each step of .* has 1\\."),
+    ],
 )
 def test_a_series_that_does_not_fit_the_model_gets_advice(records, advice, windows_of_two_channels, tmp_path):
     model, _ = windows_of_two_channels

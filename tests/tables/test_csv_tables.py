@@ -244,3 +244,15 @@ def test_a_column_of_floats_is_a_series_if_that_gives_the_same_file_back(odd, tm
     narrows.compress(path, archive)
     narrows.restore(archive, out=back)
     assert back.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("missing", "is_series"), [("", True), ("NaN", True), ("null", True), ("?", False), ("-", False)]
+)
+def test_missing_values_leave_a_column_a_series_if_series_know_their_text(missing, is_series, tmp_path):
+    path, archive, back = tmp_path / "s.csv", tmp_path / "s.narrows", tmp_path / "back.csv"
+    path.write_text("\n".join(["value", *["0.25", missing, missing] * 40, "-4.2e-05"]) + "\n")
+    assert steps_of_series(open_table(path)) == is_series
+    narrows.compress(path, archive)
+    narrows.restore(archive, out=back)
+    assert back.read_bytes() == path.read_bytes()

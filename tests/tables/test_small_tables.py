@@ -10,6 +10,8 @@ import narrows
 from narrows.archive import inspect, open_archive, recover, verify
 from narrows.archive.packing import PACKED, pack, unpack
 from narrows.archive.plain_table import PlainTable
+from narrows.codec.fields.leb128 import pack_number
+from narrows.data.tables.csv_table import text_of
 from narrows.errors import CorruptArchiveError
 
 
@@ -100,3 +102,21 @@ def test_a_table_within_bounds_is_stored_in_columns(tmp_path):
         assert not isinstance(archive.table, PlainTable)
         assert (tmp_path / "x.narrows").read_bytes().startswith(PACKED)
         assert abs(archive[8]["a"] - 8.25) <= 1
+
+
+def test_archives_of_columns_said_to_have_what_they_have_not_are_still_read():
+    """Earlier versions wrote them: `kinds` was not checked, and a boolean could have any words."""
+    text = b"a,b\n" + b"".join(b"%s,%d\n" % (word, i) for i, word in enumerate((b"some", b"words", b"no", b"numbers")))
+    for kind in ("decimal", "date", "boolean"):
+        options = {"kinds": {"a": kind, "b": "integer"}}
+        found = PlainTable.read(PlainTable.of(text, options, {}).blob, options)
+        assert text_of(found.form, [found.group]) == text
+    with pytest.raises(CorruptArchiveError, match="how it is read, is damaged"):
+        PlainTable.read(found.blob, {"kinds": {"a": ["text"]}})
+
+
+def test_a_forged_text_of_very_many_columns_is_refused_soon():
+    text = b"," * 199_999 + b"\n"
+    blob = pack_number(len(text)) + b"\0" + text
+    with pytest.raises(CorruptArchiveError, match=r"at most 65,536 columns\. Got 200,000"):
+        PlainTable.read(blob, {"header": False})

@@ -407,3 +407,13 @@ def test_columns_are_left_out_and_typed_in_training(narrows_call, tmp_path):
         narrows.data.open(tmp_path / "t.csv", columns="id:skip", window=4)
     with pytest.raises(UnknownNameError, match="price"):
         narrows.data.open(tmp_path / "t.csv", columns="prize:skip")
+
+
+def test_the_numbers_of_some_rows_of_a_frame_are_no_column(model):
+    frame = table(40)
+    some = frame.iloc[[3, 17, 5]]
+    np.testing.assert_allclose(model.transform(some), model.transform(frame)[[3, 17, 5]], rtol=1e-9)
+    shuffled = frame.sample(frac=1, random_state=0)
+    assert narrows.data.open(shuffled).table.names == narrows.data.open(frame).table.names
+    labelled = frame.set_index("price")  # an index with a name is a column
+    assert "price" in [field.name for field in narrows.data.open(labelled).table.fields]

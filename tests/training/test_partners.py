@@ -57,6 +57,6 @@ def test_training_with_the_penalty_has_batches_in_pairs_and_can_be_repeated(rng,
     ]
     np.testing.assert_array_equal(models[0].transform(x), models[1].transform(x))
     for found in orders:
-        pairs = found.numpy().reshape(-1, 2)
+        pairs = found.indices.numpy().reshape(-1, 2)
         assert all(j in nearest[i] for i, j in pairs)
-    assert len({tuple(found.tolist()) for found in orders}) == 2, "another order in each epoch"
+    assert len({tuple(found.indices.tolist()) for found in orders}) == 2, "another order in each epoch"

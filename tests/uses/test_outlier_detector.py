@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binom, norm
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -284,3 +285,17 @@ def test_nested_parameters_reach_the_autoencoder():
 
 def _loss(x_hat, x):
     return (x_hat - x).square().flatten(1).sum(1)
+
+
+def test_of_few_records_as_many_are_odd_by_chance_as_the_binomial_distribution_says():
+    for n in (2, 10, 50, 80, 400):
+        fewest = next(k for k in range(1, n + 1) if threshold._is_excess(k, n, 10))
+        assert binom.sf(fewest - 1, n, 0.01) <= norm.sf(3)
+    assert threshold._is_excess(5, 50, 10)
+    assert not threshold._is_excess(3, 50, 10)
+
+
+def test_clean_records_that_look_odd_by_chance_are_not_flagged(monkeypatch):
+    monkeypatch.setattr(threshold, "_MOST_SETS", 4)
+    assert flagged(np.random.default_rng(1060).normal(size=(50, 12))).mean() <= 0.02
+    assert not flagged(np.random.default_rng(0).normal(size=(2, 3))).all()

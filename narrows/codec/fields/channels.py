@@ -9,7 +9,7 @@ its unit at step t from preceding ones is its difference from a base, which its 
 
     base[t] = ⌊(Σ_k w_k (y_k[t] − y_k[0]) + 2^19) / 2^20⌋
 
-with the weights w in units of 2^-20. The units of a source are within ±2^31 of its first one.
+with the weights w in units of 2^-20. The units of a source are less than 2^31 from its first one.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ class _Sources:
 
     def add(self, channel: NDArray[np.int64]) -> None:
         """Add a channel (steps,)."""
-        floats = channel.astype(np.float64)
-        is_near = bool((np.abs(floats - floats[0]) < _MOST_DISTANCE).all())
+        first = int(channel[0])  # Python's integers: differences of any two int64 are exact
+        is_near = max(int(channel.max()) - first, first - int(channel.min())) < _MOST_DISTANCE
         self._all.append(channel - channel[0] if is_near else None)
 
     def have(self, names: list[int]) -> bool:

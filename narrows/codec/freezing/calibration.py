@@ -1,7 +1,8 @@
 """Freezing a trained model: the integer decoder, and operating points measured on training data.
 
 The bottleneck proposes quantisations of its codes (`narrows.bottlenecks.quantisation`). Each is measured with the
-integer decoder. Those on the lower hull of bytes and squared error become operating points.
+integer decoder. Those on the lower hull of bytes and squared error, and the one that the model was trained for, become
+operating points.
 """
 
 from __future__ import annotations
@@ -88,11 +89,12 @@ def freeze(chain: Chain, records: NDArray[Any], peak: float, n_measured: int = M
         candidates = chain.bottleneck.quantisations(flat, distortion)
     fitting = _Fitting(decoder, output, flat, records, peak, chain.parts.fill_value, n_measured)
     measured = [fitting.measured(candidate) for candidate in candidates]
-    qualities = [measured[place] for place in lower_hull([(one.bytes_per_record, one.psnr_db) for one in measured])]
-    trained_for = next((one for one, tried in zip(measured, candidates, strict=True) if tried.trained_for), None)
+    trained = next((place for place, tried in enumerate(candidates) if tried.trained_for), None)
+    sizes = [(one.bytes_per_record, one.psnr_db) for one in measured]
+    qualities = [measured[place] for place in lower_hull(sizes, trained)]
     wanted = max(one.psnr_db for one in qualities) - _NEAR_ENOUGH_DB
-    if trained_for is not None:
-        wanted = min(trained_for.psnr_db, math.inf if distortion.psnr is None else distortion.psnr)
+    if trained is not None:
+        wanted = min(measured[trained].psnr_db, math.inf if distortion.psnr is None else distortion.psnr)
     default = next(place for place, one in enumerate(qualities) if one.psnr_db >= wanted)
     return FrozenCodec(
         decoder.program,

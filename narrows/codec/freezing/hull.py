@@ -12,7 +12,7 @@ __all__ = ["lower_hull"]
 _TOLERANCE = 1.01  # factor of the bytes by which a point may lie above the hull, since both are measured
 
 
-def lower_hull(points: Sequence[tuple[float, float]]) -> list[int]:
+def lower_hull(points: Sequence[tuple[float, float]], trained: int | None = None) -> list[int]:
     """Return which points lie on the lower convex hull of bytes and squared error, in order of increasing bytes.
 
     Each of them nearly minimises rate + λ · squared error for some λ: it has at most 1 % more bytes than the hull at
@@ -22,6 +22,9 @@ def lower_hull(points: Sequence[tuple[float, float]]) -> list[int]:
     ----------
     points : sequence of (float, float)
         Bytes and PSNR in dB of each; infinite without an error.
+    trained : int, optional
+        The point of the quality that a model was trained for. It is kept above the hull, too, unless another point
+        has no more bytes and no larger error: without it, the next finer point would take more bytes for this quality.
 
     Examples
     --------
@@ -29,6 +32,8 @@ def lower_hull(points: Sequence[tuple[float, float]]) -> list[int]:
     [0, 2]
     >>> lower_hull([(1.0, 20.0), (3.0, 20.5), (5.0, 30.0)])
     [0, 2]
+    >>> lower_hull([(1.0, 20.0), (3.0, 20.5), (5.0, 30.0)], trained=1)
+    [0, 1, 2]
     """
     error = [0.0 if math.isinf(psnr_db) else 10 ** (-psnr_db / 10) for _, psnr_db in points]
     better: list[int] = []  # than all that have fewer bytes
@@ -44,7 +49,9 @@ def lower_hull(points: Sequence[tuple[float, float]]) -> list[int]:
     kept, first = [hull[0]], hull[0]
     for place in better[1:]:
         last = ends[first]
-        if points[place][0] <= _TOLERANCE * _bytes_between(first, last, error[place], points, error):
+        if place == trained or points[place][0] <= _TOLERANCE * _bytes_between(
+            first, last, error[place], points, error
+        ):
             kept.append(place)
         first = last if place == last and place in ends else first
     return kept

@@ -176,7 +176,7 @@ PyObject *text_records(PyObject *module, PyObject *args)
     t.mode = (int)settings[0], t.at = settings[1], t.room = n[9], r.group = settings[2];
     t.learns = settings[3] != 0, t.tables.keeps = settings[4] != 0, t.n_contexts = (int)settings[5];
     t.n_sets = (int)settings[6];
-    while (n[1] > (size)1 << t.tables.bits && t.tables.bits < 30)
+    while (n[1] > (size)1 << t.tables.bits && t.tables.bits < MOST_BITS)
         t.tables.bits++;
     while (n[5] > N_MATCHES * (size)1 << t.tables.head_bits && t.tables.head_bits < 30)
         t.tables.head_bits++;

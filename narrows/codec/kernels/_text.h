@@ -8,6 +8,7 @@
 #define N_INPUTS 48 /* 2 for each context and match, 1, and 0 */
 #define HALF (N_INPUTS / 2)
 #define N_CELLS 16  /* of a bucket: its check, and 15 states */
+#define MOST_BITS 27 /* of the number of buckets: places of cells have 32 bits with a sign */
 #define N_MAP 1024
 #define N_HITS 64
 #define N_LAST 8 /* for each partial byte: N_SETS weights, and more that are not used */

@@ -45,8 +45,13 @@ def read_arrow(path: str | os.PathLike[str], name: str) -> Any:
         raise CorruptFileError(f"{name} cannot be read: {str(error).splitlines()[0]:.200}") from error
 
 
-def arrow_of_frame(frame: Any) -> Any:
+def arrow_of_frame(frame: Any, *, with_labels: bool = True) -> Any:
     """Return a data frame of pandas or polars, or an Arrow table, as a `pyarrow.Table`.
+
+    Parameters
+    ----------
+    with_labels : bool
+        Whether an index of pandas without a name becomes a column. Of some rows of a frame it has their numbers.
 
     Raises
     ------
@@ -59,7 +64,8 @@ def arrow_of_frame(frame: Any) -> Any:
     if hasattr(frame, "to_arrow"):
         return frame.to_arrow()
     try:
-        return pa.Table.from_pandas(frame)
+        is_left_out = not with_labels and set(frame.index.names) == {None}
+        return pa.Table.from_pandas(frame, preserve_index=False if is_left_out else None)
     except (pa.ArrowException, TypeError, ValueError) as error:
         why = ". ".join(str(one).splitlines()[0] for one in error.args) or str(error)
         raise DataError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from narrows.data.csv_reader import MISSING
 from narrows.data.frames import is_frame
 from narrows.data.tables.arrow_files import arrow_of_frame, is_arrow_file, read_arrow
 from narrows.data.tables.arrow_table import source_of_arrow
@@ -115,7 +117,7 @@ def steps_of_series(source: TableSource) -> bool:
 
     These are numbers, each at a date that is not before the last, or a single column of numbers.
     """
-    if not isinstance(source, CsvSource):
+    if not isinstance(source, CsvSource) or not _are_known(rule.null for rule in source.form.rules):
         return False
     are_dates = [rule.kind in {"date", "datetime"} for rule in source.form.rules]
     are_numbers = [rule.kind in _NUMBERS for rule in source.form.rules]
@@ -135,13 +137,21 @@ def steps_of_series(source: TableSource) -> bool:
     return True
 
 
+def _are_known(missing: Iterable[bytes | None]) -> bool:
+    """Return whether series know the texts that stand for missing values."""
+    return all(text is None or text.decode("latin-1") in MISSING for text in missing)
+
+
 def _are_shortest(source: CsvSource) -> bool:
-    """Return whether all cells of a single column are floats as Python writes them, such as 0.25 and 1e-05.
+    """Return whether all cells of a single column are floats as Python writes them, such as 0.25 and 1e-05, or missing.
 
     A series is written so if its numbers are no decimals. It would not give other cells back byte for byte.
     """
+    rule = FloatRule(kind="float", null=source.form.rules[0].null)
     for group in source.groups(_ROWS):
-        floats = FloatRule(kind="float").encode(source.form.cells(group, 0))
-        if len(floats.rows) or not np.isfinite(unordered(np.asarray(floats.column.values))).all():
+        floats = rule.encode(source.form.cells(group, 0))
+        is_missing = False if floats.column.missing is None else floats.column.missing
+        is_number = np.isfinite(unordered(np.asarray(floats.column.values)))
+        if len(floats.rows) or not (is_number | is_missing).all():
             return False
     return True

@@ -136,7 +136,6 @@ def values_of(table: TypedTable, fields: Sequence[Field]) -> tuple[npt.NDArray[n
     values : ndarray of float64, shape (n, n_fields)
     unknown : dict of str to int
         The numbers of cells that count as missing since they are no values of their column, by its name.
-
     """
     n = len(table.columns[0]) if table.columns else 0
     values = np.full((n, len(fields)), np.nan)

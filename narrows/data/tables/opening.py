@@ -22,7 +22,7 @@ from narrows.data.tables.dialect import Dialect, sniff
 from narrows.data.tables.inference import KINDS, SKIP, check_kinds
 from narrows.data.tables.kernels import Bytes
 from narrows.data.tables.rows import OtherNewlineError, find_rows
-from narrows.errors import CorruptFileError, InvalidParameterError
+from narrows.errors import CorruptFileError, DataError, InvalidParameterError
 from narrows.io.files import as_path
 from narrows.io.pipes import scratch_folder
 from narrows.io.remote import fetched
@@ -81,12 +81,24 @@ def csv_of_bytes(
     *,
     limit: int | None = None,
     kinds: Mapping[str, str] | None = None,
+    must_fit: bool = True,
+    most_columns: int | None = None,
     **options: Any,
 ) -> CsvSource:
-    """Return the table in the bytes of a file of text (n,), as `open_csv` does."""
+    """Return the table in the bytes of a file of text (n,), as `open_csv` does.
+
+    Parameters
+    ----------
+    must_fit : bool
+        As for `read_table`.
+    most_columns : int, optional
+        A table with more columns is refused, before its cells are read.
+    """
     data, dialect = _sniffed(whole, source, limit, **options)
+    if most_columns is not None and len(dialect.names) > most_columns:
+        raise DataError(f"{source} may have at most {most_columns:,} columns. Got {len(dialect.names):,}.")
     check_kinds(kinds or {}, dialect.names, source)
-    return _read(data, dialect, lambda one: read_table(data, source, one, kinds or {}))
+    return _read(data, dialect, lambda one: read_table(data, source, one, kinds or {}, must_fit=must_fit))
 
 
 def open_csv_as(

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtrc, ndtr
 
 from narrows.estimators.outliers.combination import Combination
 from narrows.estimators.outliers.plain_terms import PlainTerms
@@ -60,7 +61,7 @@ class Comparison:
     some_are_odd : bool
         Whether more records are odd than by chance.
     limit : float
-        A score that none of ten times as many usual records exceeds, or one in 10,000 if that are more.
+        A score that none of ten times as many usual records exceeds; of 100 if those are fewer, of 10,000 if more.
     rare : float or None
         A score that one in 200 usual records exceeds; None if these are only assumed to be normal.
     """
@@ -74,7 +75,7 @@ def compared(
     x: Floats, kind: str, shape: tuple[int, ...], is_category: NDArray[np.bool_] | None, seed: int
 ) -> Comparison:
     """Compare records (n, d), as `PlainTerms.fit` gets them, with drawn ones."""
-    seldom = max(_SELDOM / len(x), 1 / _DRAWN)
+    seldom = max(min(_SELDOM / len(x), _RARE), 1 / _DRAWN)
     x = x[:: -(-len(x) // _MOST_COMPARED)]
     rng = rng_of(seed, Stream.USUAL_RECORDS)
     given = _Fitted(x, kind, shape, is_category)
@@ -90,11 +91,20 @@ def compared(
         others.append(again.scores(again.draw(_DRAWN // n_sets, rng)))
     factor = _rare(np.concatenate(in_sample)) / _rare(np.concatenate(others))
     drawn = given.scores(given.draw(_DRAWN, rng)) * factor
-    seen = float((given.scores(x) > _rare(drawn)).mean()) - _RARE
-    sizes = np.array([len(x), len(x) * n_sets, _DRAWN, _DRAWN])
-    certain = _CERTAIN * float(np.sqrt(_RARE * (1 - _RARE) * (1 / sizes).sum()))
+    n_seen = int((given.scores(x) > _rare(drawn)).sum())
     limit, rare = np.quantile(drawn, [1 - seldom, 1 - _LEAST]).tolist()
-    return Comparison(seen >= certain, limit, None if given.clusters is None else rare)
+    return Comparison(_is_excess(n_seen, len(x), n_sets), limit, None if given.clusters is None else rare)
+
+
+def _is_excess(n_seen: int, n: int, n_sets: int) -> bool:
+    """Return whether so many of n records have rare scores that this is no chance.
+
+    The share is three standard errors above that of usual records, with the errors of the quantiles. Of few records
+    the number is far from normal, so its binomial probability must be as small, too.
+    """
+    sizes = np.array([n, n * n_sets, _DRAWN, _DRAWN])
+    certain = _CERTAIN * float(np.sqrt(_RARE * (1 - _RARE) * (1 / sizes).sum()))
+    return n_seen / n - _RARE >= certain and bool(bdtrc(n_seen - 1, n, _RARE) <= ndtr(-_CERTAIN))
 
 
 def threshold_of(scores: Floats, comparison: Comparison) -> float:

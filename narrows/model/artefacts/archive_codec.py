@@ -156,7 +156,9 @@ class ArchiveCodec(Artefact, name="codec", title="archive codec"):
         from narrows.codec.freezing.calibration import MEASURED
 
         rows = np.sort(rng(seed, Stream.CODEC_ROWS).choice(len(records), cls.n_sampled(records), replace=False))
-        sample = np.asarray(records.take(torch.from_numpy(rows).to(records.device)).cpu().numpy())
+        some = torch.from_numpy(rows).to(records.device)
+        records.expect(some)
+        sample = np.asarray(records.take(some).cpu().numpy())
         if unseen is None:
             return sample
         few = torch.arange(min(len(unseen), MEASURED, len(sample)))

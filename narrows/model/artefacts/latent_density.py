@@ -132,6 +132,7 @@ class LatentDensity(Artefact, name="density", title="density of codes"):
         codes = []
         with torch.no_grad():
             for some in torch.split(torch.from_numpy(rows).to(records.device), batch_size(chain.shape, _BATCH)):
+                records.expect(some)
                 batch = records.take(some)
                 taken, labels = (batch.records, batch.labels) if isinstance(batch, Labelled) else (batch, None)
                 x = chain.observed(chain.prepare(taken), noise, chain.missing_of(taken))

@@ -106,6 +106,14 @@ def test_a_source_with_values_too_far_apart_or_given_twice_is_refused():
         decoded(twice, related(400, 3))
 
 
+@pytest.mark.parametrize(("distance", "is_near"), [((1 << 31) - 1, True), (1 << 31, False)])
+@pytest.mark.parametrize("first", [0, 1 << 61])
+def test_the_distance_of_a_source_is_exact_also_for_units_that_floats_round(first, distance, is_near):
+    sources = channels._Sources()
+    sources.add(np.array([first, first + distance, first - distance]))
+    assert sources.have([0]) is is_near
+
+
 def test_channels_with_the_mean_of_others_take_only_the_noise_of_rounding():
     rng = np.random.default_rng(2)
     two = rng.normal(0, 300, (1500, 2)).round()
