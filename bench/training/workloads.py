@@ -47,7 +47,7 @@ WORKLOADS = {
     one.recipe: one
     for one in (
         Workload("deep-tied", 20, 30, "sse", ("mnist", "--epochs", "1"), 10),
-        Workload("dense", 256, 50, "ce", ("mnist", "--epochs", "2", "--batch-size", "256"), 10),
+        Workload("dense", 256, 50, "ce", ("mnist", "--epochs", "1", "--batch-size", "256"), 10),
         Workload("simple", 256, 50, "ce", ("mnist", "--epochs", "1", "--batch-size", "512"), 10),
         Workload(
             "conv-denoising",
