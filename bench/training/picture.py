@@ -11,6 +11,7 @@ from narrows.pictures import save
 from narrows.pictures.style import ACCENT, FAINT, INK, new_figure, style
 
 PICTURE = Path(__file__).resolve().parents[2] / "docs" / "pictures" / "time-to-quality.png"
+_IN_A_LINE = 3  # panels
 _WIDTH, _HEIGHT = 1000, 760  # pixels of a workload
 NAMES = {
     "sse": "squared error of an image",
@@ -26,8 +27,10 @@ def draw(times: dict[str, Any]) -> None:
     if not rows:
         return
     with style():
-        figure = new_figure(_WIDTH * len(rows), _HEIGHT)
-        for axes, (name, row) in zip(figure.subplots(1, len(rows), squeeze=False)[0], rows.items(), strict=True):
+        n_lines = -(-len(rows) // _IN_A_LINE)
+        figure = new_figure(_WIDTH * min(len(rows), _IN_A_LINE), _HEIGHT * n_lines)
+        for place, (name, row) in enumerate(rows.items(), 1):
+            axes = figure.add_subplot(n_lines, min(len(rows), _IN_A_LINE), place)
             curve, tuned = row["original"]["curve"], row["tuned"]
             seconds, quality = [point[2] for point in curve], [point[1] for point in curve]
             axes.plot(seconds, quality, marker="o", markersize=3, color=INK, label="the original, epoch by epoch")
